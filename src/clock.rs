@@ -21,25 +21,28 @@ pub fn now() -> Time {
     Time::from_seconds(chrono::Utc::now().timestamp()).unwrap_or(Time::EPOCH)
 }
 
-/// Returns how long a task may take: `span`, unless a test overrides it.
+/// Returns the time limit of a task: `default`, unless a test overrides it.
 ///
 /// In debug builds `GIT_DEPLOY_TEST_LIMIT` overrides it for the tasks that it lists, in
 /// milliseconds, as in `hook=150 handoff=3000`. The tasks are `command`, `hook`, `handoff`, `kill`,
 /// `lock` and `notify`.
-pub fn time_limit(task: &str, span: Duration) -> Duration {
+pub fn time_limit(task: &str, default: Duration) -> Duration {
     let Some(list) = read_test_variable("GIT_DEPLOY_TEST_LIMIT") else {
-        return span;
+        return default;
     };
     let mut limits = list.split(' ').filter_map(|limit| limit.split_once('='));
     let overridden = limits.find(|(name, _)| *name == task);
     overridden
         .and_then(|(_, millis)| millis.parse().ok())
-        .map_or(span, Duration::from_millis)
+        .map_or(default, Duration::from_millis)
 }
 
 /// The time at which a task must end, on a monotonic clock.
 #[derive(Debug, Clone, Copy)]
-pub struct Deadline(Option<Instant>);
+pub struct Deadline(
+    /// `None` if it never passes.
+    Option<Instant>,
+);
 
 impl Deadline {
     /// Returns the deadline after a span. If the span is too long for the clock, the deadline never
@@ -84,8 +87,8 @@ pub struct RandomError(#[from] getrandom::Error);
 
 /// Returns fresh random bytes.
 ///
-/// In debug builds `GIT_DEPLOY_TEST_SEED` (a number) makes them the same in every process that asks
-/// in the same order.
+/// In debug builds `GIT_DEPLOY_TEST_SEED` (a number) makes them repeatable: all processes with the
+/// same seed get the same sequence.
 pub fn random<const N: usize>() -> Result<[u8; N], RandomError> {
     let mut bytes = [0; N];
     if let Some(seed) =

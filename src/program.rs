@@ -1,8 +1,8 @@
 //! Runs a program other than git: with an input, a deadline and bounded output.
 //!
-//! A program with a deadline leads its own process group, so that everything that it has started
-//! ends with it. A program without one stays in our group, so that it may use the terminal and
-//! Ctrl-C reaches it too.
+//! A program with a deadline leads its own process group, so that the processes that it has started
+//! are killed with it. A program without a deadline stays in the group of this process, so that it
+//! can use the terminal, and Ctrl-C reaches it too.
 
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
@@ -20,7 +20,8 @@ use rustix::process::{
 
 use crate::clock::Deadline;
 
-/// How often to check whether the program has ended or is to be ended while it prints nothing.
+/// The longest wait for output, before the next check whether the program has ended or must be
+/// killed.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// How long to sleep between checks for the end of a program that has closed its output.
 const EXIT_POLL_INTERVAL: Duration = Duration::from_millis(1);
@@ -177,7 +178,8 @@ impl ExternalProgram {
         let mut output = Vec::new();
         let kill_reason = self.wait_for_end(&mut running, &mut output);
         if !matches!(kill_reason, Ok(None)) {
-            running.kill(self.deadline.is_some());
+            let leads_group = self.deadline.is_some();
+            running.kill(leads_group);
         }
         let status = running.reap()?;
         output.truncate(self.max_output.saturating_add(1));
@@ -291,6 +293,7 @@ impl RunningProgram {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
+        // One flag for each open pipe, in the order of the pipes.
         let ready: Vec<bool> = polled.iter().map(|it| !it.revents().is_empty()).collect();
         let mut ready = ready.into_iter();
         let mut buffer = [0; 1 << 14];

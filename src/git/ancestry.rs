@@ -45,7 +45,8 @@ pub(super) struct CommitStep {
 }
 
 /// The position of a commit in the order of a walk: its generation and its committer time in
-/// seconds. A commit is above all its ancestors if the graph has it or the dates are right.
+/// seconds. A commit is greater than all its ancestors if the graph contains it or the dates are
+/// right.
 pub(super) type WalkOrder = (u32, u64);
 
 impl CommitStep {
@@ -160,7 +161,7 @@ impl Repository {
             }
             let parent = commit.iter_parents().next().transpose();
             let parent = parent.map_err(Error::library("reading the commit-graph"))?;
-            return Ok(parent.map(|at| from_gix(graph.id_at(at))));
+            return Ok(parent.map(|position| from_gix(graph.id_at(position))));
         }
         Ok(self.read_commit(id)?.parents.first().copied())
     }
@@ -197,12 +198,12 @@ impl Repository {
                 return Ok(true);
             }
             for parent in step.parents {
-                let above = walk.generation(parent).is_none_or(|generation| {
-                    // A graph is closed under reachability: a commit in it has only ancestors in
-                    // it, with lower generations.
+                let may_descend = walk.generation(parent).is_none_or(|generation| {
+                    // All ancestors of a commit in the graph are in the graph, too, and have lower
+                    // generations.
                     floor.is_some_and(|floor| generation > floor || generation == 0 || floor == 0)
                 });
-                if above && seen.insert(parent) {
+                if may_descend && seen.insert(parent) {
                     queue.push(walk.read_step(parent)?);
                 }
             }

@@ -11,7 +11,7 @@ pub struct BranchMove<'a> {
     pub name: &'a [u8],
     /// The full name of the branch.
     pub branch: String,
-    /// The commit that the branch must be at. `None`: it must not exist.
+    /// The commit that the branch must be at; `None` if the branch must not exist.
     pub old: Option<Oid>,
     /// The commit that it moves to.
     pub new: Oid,
@@ -43,11 +43,11 @@ impl Repository {
         }
         // Git fails for many reasons. The values of the refs show whether the race was lost.
         for BranchMove { branch, old, .. } in moves {
-            let found = self.read_ref(branch)?;
-            if found != *old {
+            let current = self.read_ref(branch)?;
+            if current != *old {
                 return Err(Error::LostRace {
                     name: branch.clone(),
-                    found,
+                    found: current,
                 });
             }
         }
@@ -64,9 +64,9 @@ impl Repository {
             .args(["list", "--porcelain"])
             .run()?
             .into_stdout()?;
-        let wanted = format!("branch {branch}");
+        let branch_line = format!("branch {branch}");
         Ok(listed
             .split(|byte| *byte == b'\n')
-            .any(|line| line == wanted.as_bytes()))
+            .any(|line| line == branch_line.as_bytes()))
     }
 }

@@ -1,8 +1,8 @@
 //! The newest commits of a branch, and which of them are missing from a commit's history: one walk
 //! along the branch serves many commits.
 //!
-//! All of them are missing if the commit is older than the whole window, so no walk is needed for a
-//! running version that is years behind.
+//! If the commit is older than the whole window, all commits of the window are missing. So no walk
+//! is needed for a running version that is years behind.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
@@ -11,6 +11,9 @@ use super::error::{Error, Result};
 use super::repo::Repository;
 use crate::domain::id::Oid;
 
+/// How many times the window's limit of commits may be read from another commit's history.
+const HISTORY_FACTOR: usize = 10;
+
 /// The newest commits of a branch.
 pub struct BranchWindow<'a> {
     repository: &'a Repository,
@@ -18,7 +21,8 @@ pub struct BranchWindow<'a> {
     commits: Vec<WindowCommit>,
     /// The index of each commit in `commits`.
     indexes: HashMap<Oid, usize>,
-    /// No branch commit outside the window comes before this in the order of the walk.
+    /// The position of the first branch commit outside the window; `None` if the window contains
+    /// the whole branch.
     floor: Option<WalkOrder>,
     limit: usize,
 }
@@ -112,7 +116,7 @@ impl BranchWindow<'_> {
                 if !history.insert(parent) {
                     continue;
                 }
-                if history.len() > self.limit.saturating_mul(10) {
+                if history.len() > self.limit.saturating_mul(HISTORY_FACTOR) {
                     return Err(Error::limit_exceeded(
                         "the number of commits beside the branch",
                         self.limit,

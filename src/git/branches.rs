@@ -13,8 +13,8 @@ impl Repository {
     pub fn default_branch(&self, remote: Option<&str>) -> Result<Option<String>> {
         if let Some(remote) = remote {
             let folder = format!("refs/remotes/{remote}/");
-            let chosen = self.read_symbolic_ref(&format!("{folder}HEAD"))?;
-            if let Some(branch) = chosen
+            let default = self.read_symbolic_ref(&format!("{folder}HEAD"))?;
+            if let Some(branch) = default
                 .as_deref()
                 .and_then(|name| name.strip_prefix(&folder))
             {
@@ -58,12 +58,12 @@ impl Repository {
     /// Returns the full name that a symbolic ref points to; `None` if it is missing or not
     /// symbolic.
     fn read_symbolic_ref(&self, name: &str) -> Result<Option<String>> {
-        let found = self
+        let reference = self
             .gix
             .refs
             .try_find(name)
             .map_err(Error::library(format!("reading {name}")))?;
-        Ok(match found.map(|found| found.target) {
+        Ok(match reference.map(|reference| reference.target) {
             Some(Target::Symbolic(target)) => target.as_bstr().to_str().ok().map(str::to_owned),
             _ => None,
         })

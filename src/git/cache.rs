@@ -17,6 +17,7 @@ pub struct Cache<K, V> {
 }
 
 /// One shard, in two generations: values used since the last overflow, and values used before it.
+/// Each value has its weight.
 struct Shard<K, V> {
     recent: HashMap<K, (V, usize)>,
     older: HashMap<K, (V, usize)>,
@@ -77,7 +78,8 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
 }
 
 impl<K: Hash + Eq, V> Shard<K, V> {
-    /// Adds a value. If it would exceed the limit, drops the older generation first.
+    /// Adds a value. If it would exceed the limit, first drops the older generation, which the
+    /// recent one replaces.
     fn insert(&mut self, key: K, value: V, weight: usize, limit: usize) {
         if self.weight + weight > limit {
             self.older = std::mem::take(&mut self.recent);

@@ -1,9 +1,9 @@
-//! Finds which components a commit changes, by comparing its tree with its parents', folder by
-//! folder, where the ids differ.
+//! Finds which components a commit changes: compares its tree with those of its parents, and opens
+//! only folders whose ids differ.
 //!
 //! A folder that belongs to one component as a whole is never opened: its different id already
-//! shows a change. So the cost depends on the folders on the way to a change, not on how many files
-//! and components there are.
+//! shows a change. So the cost depends on the folders above the changed files, not on the number of
+//! files and components.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -110,8 +110,8 @@ impl<'a> ChangeFinder<'a> {
         let Some(tree) = tree else {
             return Ok(Arc::default());
         };
-        if let Some(known) = self.folders.get(&tree) {
-            return Ok(known);
+        if let Some(cached) = self.folders.get(&tree) {
+            return Ok(cached);
         }
         let raw: Arc<[u8]> = self.repository.read_object(tree, ObjectKind::Tree)?.into();
         self.folders.insert(tree, Arc::clone(&raw), raw.len());
@@ -159,7 +159,7 @@ impl TreeComparison<'_, '_> {
             let new_entry = new_entry
                 .filter(|_| order.is_ge())
                 .inspect(|it| right = right.get(it.raw.len()..).unwrap_or_default());
-            let Some(either) = old_entry.or(new_entry) else {
+            let Some(entry) = old_entry.or(new_entry) else {
                 return Ok(());
             };
             // A link can belong to components that a file of the same name does not belong to.
@@ -175,7 +175,7 @@ impl TreeComparison<'_, '_> {
                 ));
             }
             self.compare_entry(
-                &either,
+                &entry,
                 is_link,
                 old_entry.map(|it| it.id),
                 new_entry.map(|it| it.id),

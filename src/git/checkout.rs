@@ -1,8 +1,8 @@
 //! Writes files of a commit into a folder, as git checks them out, the same on every machine.
 //!
-//! The settings of the user, the machine and the repository do not count: neither line endings nor
-//! filters nor `.git/info/attributes` can change what is written. Only the `.gitattributes` files
-//! among the written files do.
+//! The settings of the user, the machine and the repository have no effect: neither line endings
+//! nor filters nor `.git/info/attributes` can change the written bytes. Only the `.gitattributes`
+//! files among the written files can.
 
 use std::path::{Path, PathBuf};
 
@@ -61,7 +61,7 @@ impl Repository {
 impl FileWriter {
     /// Returns which of these paths exist in a commit, in git's order. A folder ends in a slash.
     pub fn find_paths(&self, commit: CommitId, paths: &[String]) -> Result<Vec<String>> {
-        let listed = self
+        let output = self
             .git("ls-tree", self.git_dir.path())
             .args(["-z", "--full-tree", "--format=%(objecttype) %(path)"])
             .arg(commit.to_string())
@@ -69,7 +69,7 @@ impl FileWriter {
             .args(paths)
             .run()?
             .into_stdout()?;
-        let lines = String::from_utf8_lossy(&listed);
+        let lines = String::from_utf8_lossy(&output);
         let lines = lines.split('\0').filter_map(|line| line.split_once(' '));
         Ok(lines
             .map(|(kind, path)| match kind {
@@ -98,13 +98,13 @@ impl FileWriter {
 
     /// Writes files into an empty folder. Submodules become empty folders.
     pub fn write_files(&self, files: &[ComponentFile], folder: &Path) -> Result<()> {
-        let folder_of_index = tempfile::tempdir_in(self.git_dir.path()).map_err(|source| {
+        let index_folder = tempfile::tempdir_in(self.git_dir.path()).map_err(|source| {
             super::error::Error::Open {
                 path: self.git_dir.path().to_owned(),
                 source: source.into(),
             }
         })?;
-        let index = folder_of_index.path().join("index");
+        let index = index_folder.path().join("index");
         let mut list = Vec::new();
         for file in files {
             list.extend(&file.mode);

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use super::error::{Error, Result, printable_tail};
 
-/// The most bytes of standard output accepted. No command used here comes near it.
+/// The most bytes of standard output that are accepted, far more than the commands here print.
 const OUTPUT_LIMIT: u64 = 64 << 20;
 /// How many bytes of standard error are kept. The rest is read and dropped, so that git does not
 /// block on it.
@@ -92,7 +92,7 @@ impl GitCommand {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         if let Some(work_dir) = work_dir {
-            // With GIT_DIR alone, git would take the working directory for the top of the worktree.
+            // With GIT_DIR alone, git would use the working directory as the top of the worktree.
             command.env("GIT_WORK_TREE", work_dir).current_dir(work_dir);
         } else {
             command.current_dir(git_dir);

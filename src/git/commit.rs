@@ -72,9 +72,9 @@ impl Commit {
         // As in git, the first other header ends the parents: a later "parent" is an unknown
         // header.
         let mut in_parents = true;
-        let mut at = 0;
+        let mut position = 0;
         let message = loop {
-            let rest = raw.get(at..).unwrap_or_default();
+            let rest = raw.get(position..).unwrap_or_default();
             // A commit without a message can end with its last header.
             let Some(length) = rest.iter().position(|byte| *byte == b'\n') else {
                 break raw.len()..raw.len();
@@ -82,17 +82,17 @@ impl Commit {
             let line = rest.get(..length).unwrap_or_default();
             let value = |key: &[u8]| {
                 line.strip_prefix(key)
-                    .map(|value| at + length - value.len()..at + length)
+                    .map(|value| position + length - value.len()..position + length)
             };
             if line.is_empty() {
-                break at + 1..raw.len();
+                break position + 1..raw.len();
             } else if tree.is_none() {
                 tree =
                     Some(parse_id(line.strip_prefix(b"tree ").ok_or_else(|| {
                         corrupt("it does not begin with its tree")
                     })?)?);
-            } else if in_parents && line.starts_with(b"parent ") {
-                parents.push(parse_id(line.get(7..).unwrap_or_default())?);
+            } else if in_parents && let Some(parent) = line.strip_prefix(b"parent ") {
+                parents.push(parse_id(parent)?);
             } else {
                 in_parents = false;
                 if author.is_none() && line.starts_with(b"author ") {
@@ -101,7 +101,7 @@ impl Commit {
                     committer = value(b"committer ");
                 }
             }
-            at += length + 1;
+            position += length + 1;
         };
         let tree = tree.ok_or_else(|| corrupt("it has no tree"))?;
         let committer = committer.unwrap_or(0..0);
@@ -121,11 +121,11 @@ impl Commit {
 
 /// Reads the time in `name <address> seconds zone`: the number after the last `>`.
 fn parse_committer_time(ident: &[u8]) -> Time {
-    let after = ident
+    let after_address = ident
         .rsplit(|byte| *byte == b'>')
         .next()
         .unwrap_or_default();
-    let text = std::str::from_utf8(after).unwrap_or_default();
+    let text = std::str::from_utf8(after_address).unwrap_or_default();
     let digits = text.split_ascii_whitespace().next().unwrap_or_default();
     // A number that does not fit is far beyond 9999. A negative one is before 1970.
     let number = if digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.is_empty() {

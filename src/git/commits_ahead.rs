@@ -1,7 +1,7 @@
 //! The commits that are in one history and not in others.
 //!
-//! The walk goes from both sides at once, newest commits first. A commit that turns out to be in an
-//! old history after it was counted is visited again, to pass this on to its parents.
+//! The walk goes through all histories at once, newest commits first. If a commit that was counted
+//! as new turns out to be in an old history, it is visited again to mark its ancestors as old, too.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
@@ -28,13 +28,21 @@ struct VisitState {
     is_queued: bool,
 }
 
+/// A commit that the walk visits.
+struct VisitedCommit {
+    step: CommitStep,
+    id: Oid,
+    /// Whether it is in an old history.
+    is_old: bool,
+}
+
 /// A walk through the new history and the old ones.
 struct AheadWalk<'a> {
     commit_walk: CommitWalk<'a>,
     states: HashMap<Oid, VisitState>,
     queue: BinaryHeap<(CommitStep, Oid)>,
     /// The number of queued commits that are not known to be old.
-    pending: usize,
+    pending_new: usize,
 }
 
 impl<'a> AheadWalk<'a> {
@@ -49,7 +57,7 @@ impl<'a> AheadWalk<'a> {
             commit_walk,
             states: HashMap::new(),
             queue: BinaryHeap::new(),
-            pending: 0,
+            pending_new: 0,
         };
         for (id, is_old) in old.iter().map(|id| (*id, true)).chain([(new, false)]) {
             if !repository.exists(id) {
@@ -69,14 +77,15 @@ impl<'a> AheadWalk<'a> {
                     is_old,
                     is_queued: true,
                 });
-                self.pending += usize::from(!is_old);
+                self.pending_new += usize::from(!is_old);
             }
             Entry::Occupied(mut entry) if is_old && !entry.get().is_old => {
                 let state = entry.get_mut();
                 state.is_old = true;
-                // A commit visited before is visited again, to pass this on to its parents.
+                // A commit that was visited already is visited again, to mark its parents as old,
+                // too.
                 if std::mem::replace(&mut state.is_queued, true) {
-                    self.pending -= 1;
+                    self.pending_new -= 1;
                     return Ok(());
                 }
             }
@@ -86,13 +95,17 @@ impl<'a> AheadWalk<'a> {
         Ok(())
     }
 
-    /// Returns the next commit to visit, with whether it is old.
-    fn next(&mut self) -> Option<(CommitStep, Oid, bool)> {
+    /// Returns the next commit to visit.
+    fn next(&mut self) -> Option<VisitedCommit> {
         let (step, id) = self.queue.pop()?;
         let state = self.states.get_mut(&id)?;
         state.is_queued = false;
-        self.pending -= usize::from(!state.is_old);
-        Some((step, id, state.is_old))
+        self.pending_new -= usize::from(!state.is_old);
+        Some(VisitedCommit {
+            step,
+            id,
+            is_old: state.is_old,
+        })
     }
 
     /// Removes the commits that turned out to be old after they were visited.
@@ -105,18 +118,18 @@ impl<'a> AheadWalk<'a> {
     /// commit, of either history, takes one from `visits`; the walk also stops when none is left.
     fn collect(&mut self, limit: usize, visits: &mut usize) -> Result<CommitsAhead> {
         let mut commits = Vec::new();
-        while self.pending > 0 {
-            let left = visits.checked_sub(1);
-            let Some((step, id, is_old)) = self.next() else {
+        while self.pending_new > 0 {
+            let visits_left = visits.checked_sub(1);
+            let Some(VisitedCommit { step, id, is_old }) = self.next() else {
                 break;
             };
-            if left.is_none() || !is_old && commits.len() >= limit {
+            if visits_left.is_none() || !is_old && commits.len() >= limit {
                 return Ok(CommitsAhead {
                     commits: self.retain_new(commits),
                     is_truncated: true,
                 });
             }
-            *visits = left.unwrap_or_default();
+            *visits = visits_left.unwrap_or_default();
             if !is_old {
                 if self.commit_walk.is_boundary(id) {
                     return Err(Error::Shallow);

@@ -63,7 +63,7 @@ struct ContentFilter<'a, P: ?Sized> {
     repository: &'a Repository,
     paths: &'a P,
     examined: u64,
-    /// The files found; `None` if nothing but the content's id is wanted.
+    /// The files of the component; `None` if only the id of the content is computed.
     files: Option<Vec<ComponentFile>>,
 }
 
@@ -135,7 +135,7 @@ impl<'a, P: ComponentPaths + ?Sized> ContentFilter<'a, P> {
         let raw = self.read_folder(tree, depth)?;
         let mut filtered = Vec::with_capacity(raw.len());
         let (mut has_owned, mut has_shared) = (false, false);
-        let listed = self.files.as_ref().map_or(0, Vec::len);
+        let file_count = self.files.as_ref().map_or(0, Vec::len);
         for entry in self.parse_sorted(tree, &raw)? {
             let length = push_name(path, entry.name);
             match self.filter_entry(&entry, path, depth, &mut filtered)? {
@@ -146,10 +146,11 @@ impl<'a, P: ComponentPaths + ?Sized> ContentFilter<'a, P> {
             path.truncate(length);
         }
         if !has_owned && !has_shared {
-            // Files that belong to the component only with others.
+            // The files of this folder belong to the component only together with other files, and
+            // there are none. Remove them from the list again.
             self.files
                 .iter_mut()
-                .for_each(|files| files.truncate(listed));
+                .for_each(|files| files.truncate(file_count));
             return Ok(None);
         }
         // A folder that is kept whole keeps its id.
@@ -161,8 +162,8 @@ impl<'a, P: ComponentPaths + ?Sized> ContentFilter<'a, P> {
         Ok(Some(FilteredFolder { tree, has_owned }))
     }
 
-    /// Adds an entry, or the part of it that belongs to the component, to `filtered`. Returns how it
-    /// belongs to the component: a folder as the most important of its files.
+    /// Adds an entry, or the part of it that belongs to the component, to `filtered`. Returns how
+    /// it belongs to the component: a folder as the most important of its files.
     fn filter_entry(
         &mut self,
         entry: &TreeEntry<'_>,
@@ -244,8 +245,8 @@ impl<'a, P: ComponentPaths + ?Sized> ContentFilter<'a, P> {
 
     /// Parses a folder whose entries must be in git's order, each name once.
     ///
-    /// Git does not agree with itself about other folders: of two entries of one name, it checks
-    /// out the one that it meets last, and finds the one that it meets first.
+    /// Git's commands treat other folders differently: if two entries have the same name, a
+    /// checkout writes the last one, and a lookup finds the first one.
     fn parse_sorted<'r>(&mut self, tree: Oid, raw: &'r [u8]) -> Result<Vec<TreeEntry<'r>>> {
         let entries = parse_entries(tree, raw).collect::<Result<Vec<TreeEntry<'r>>>>()?;
         self.examined += entries.len() as u64;

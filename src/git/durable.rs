@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Error, Result};
 
-/// How many files are synced at once. Each stays open until then and has a thread waiting for it.
+/// The number of files that are synced at once. Each of them needs an open file and a thread.
 pub(super) const SYNC_BATCH: usize = 64;
 
 /// Written data that may not be on the disk yet.
@@ -93,7 +93,7 @@ fn ignore_error_kind(kind: ErrorKind) -> impl Fn(std::io::Error) -> std::io::Res
 /// Syncs files and folders to the disk. Skips paths that are gone: git has packed and removed what
 /// was in them.
 pub(super) fn sync_paths<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<()> {
-    let (mut files, mut last) = (Vec::new(), PathBuf::new());
+    let (mut files, mut last_path) = (Vec::new(), PathBuf::new());
     for path in paths {
         match std::fs::File::open(path) {
             Ok(file) => files.push(file),
@@ -102,10 +102,10 @@ pub(super) fn sync_paths<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<()
                     .map_err(Error::io("syncing", path))?;
             }
         }
-        path.clone_into(&mut last);
+        path.clone_into(&mut last_path);
     }
     files
         .chunks(SYNC_BATCH)
         .try_for_each(|files| sync_files(&files.iter().collect::<Vec<_>>()))
-        .map_err(Error::io("syncing", &last))
+        .map_err(Error::io("syncing", &last_path))
 }

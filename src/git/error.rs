@@ -1,7 +1,8 @@
 //! Errors of git access.
 //!
-//! The variants separate what callers treat differently: a lost race is retried, a missing object
-//! means "cannot tell", an unsupported repository is for its owner to fix.
+//! There are separate variants for the errors that callers handle differently: a lost race is
+//! retried, a missing object means "cannot tell", and only the owner of an unsupported repository
+//! can fix it.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,7 @@ type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 /// Why an access to git failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no repository at the path, or it may not be opened.
+    /// There is no repository at the path, or it cannot be opened.
     #[error("no git repository could be opened at {}", path.display())]
     Open {
         /// The path.
@@ -85,7 +86,7 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A ref has an invalid name, or may not be used here.
+    /// A ref has an invalid name, or must not be used for this purpose.
     #[error("the ref {name} cannot be used: {why}")]
     InvalidRef {
         /// Its full name.

@@ -2,9 +2,10 @@
 //! other commits. The components of an environment can run different commits, and one walk serves
 //! up to 64 of them.
 //!
-//! The walk visits commits from the newest generation down, each with a bit for every given commit
-//! that contains it. As with `git rev-list`, it may find too many if dates are wrong and there is
-//! no commit-graph, or if objects are missing; it never finds too few.
+//! The walk visits commits from the newest generation down. Each commit has one bit per given
+//! commit, which is set if that commit's history contains it. As with `git rev-list`, the walk may
+//! find too many commits if dates are wrong and there is no commit-graph, or if objects are
+//! missing. It never finds too few.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
@@ -32,10 +33,16 @@ struct ReachedCommit {
     is_shallow: bool,
     /// Whether the walk has visited it.
     is_visited: bool,
+    contained: Containment,
+}
+
+/// The histories that contain a commit, as far as the walk has found out.
+#[derive(Clone, Copy)]
+struct Containment {
     /// Whether the new history contains it.
-    is_in_new: bool,
-    /// Which of the given commits contain it.
-    contained_in: CommitSet,
+    in_new: bool,
+    /// The given commits whose histories contain it.
+    in_given: CommitSet,
 }
 
 /// A set of the given commits, by their index.
@@ -60,9 +67,9 @@ struct MissingWalk<'a> {
 /// The result of visiting one commit.
 struct Visit {
     key: CommitKey,
-    /// Which of the given commits do not contain it.
+    /// The given commits whose histories do not contain it.
     missing_from: CommitSet,
-    /// Why the walk may not know everything behind it.
+    /// Why the walk could not read all of its parents.
     error: Option<Error>,
 }
 
@@ -88,61 +95,51 @@ impl<'a> MissingWalk<'a> {
         })
     }
 
-    /// Reads a commit's position in the order of visits, its parents, and whether those parents are
-    /// missing because the clone is shallow.
-    fn read_commit(&self, key: CommitKey) -> Result<(VisitOrder, Vec<CommitKey>, bool)> {
+    /// Reads a commit that was not reached before. The histories that contain it are given.
+    fn read_commit(&self, key: CommitKey, contained: Containment) -> Result<ReachedCommit> {
+        let reached = |order, parents, is_shallow| ReachedCommit {
+            order,
+            parents,
+            is_shallow,
+            is_visited: false,
+            contained,
+        };
         match (key, self.graph) {
             (CommitKey::InGraph(position), Some(graph)) => {
                 let commit = graph.commit_at(Position(position));
                 let parents = read_parents(&commit, |position| CommitKey::InGraph(position.0))?;
-                Ok((
-                    (commit.generation(), commit.committer_timestamp()),
-                    parents,
-                    false,
-                ))
+                let order = (commit.generation(), commit.committer_timestamp());
+                Ok(reached(order, parents, false))
             }
             (CommitKey::ById(id), _) => {
                 let commit = self.repository.read_commit(id)?;
                 let order = (u32::MAX, commit.committer_time.as_seconds().unsigned_abs());
                 if self.shallow.contains(&id) {
-                    return Ok((order, Vec::new(), true));
+                    return Ok(reached(order, Vec::new(), true));
                 }
-                Ok((
-                    order,
-                    commit.parents.iter().map(|id| self.key_of(*id)).collect(),
-                    false,
-                ))
+                let parents = commit.parents.iter().map(|id| self.key_of(*id)).collect();
+                Ok(reached(order, parents, false))
             }
-            // Only a graph gives such a key.
+            // Such keys are created only if there is a graph.
             (CommitKey::InGraph(_), None) => Err(Error::corrupt("the commit-graph", "it is gone")),
         }
     }
 
     /// Queues a commit, or records for one already reached that more commits contain it.
-    fn reach(&mut self, key: CommitKey, is_in_new: bool, contained_in: CommitSet) -> Result<()> {
+    fn reach(&mut self, key: CommitKey, contained: Containment) -> Result<()> {
         if let Some(node) = self.nodes.get_mut(&key) {
-            if is_in_new && !node.is_in_new && node.is_visited {
+            if contained.in_new && !node.contained.in_new && node.is_visited {
                 // A wrong date led here too early, and the commit was not counted yet.
                 node.is_visited = false;
                 self.queue.push((node.order, key));
             }
-            node.is_in_new |= is_in_new;
-            node.contained_in |= contained_in;
+            node.contained.in_new |= contained.in_new;
+            node.contained.in_given |= contained.in_given;
             return Ok(());
         }
-        let (order, parents, is_shallow) = self.read_commit(key)?;
-        self.queue.push((order, key));
-        self.nodes.insert(
-            key,
-            ReachedCommit {
-                order,
-                parents,
-                is_shallow,
-                is_visited: false,
-                is_in_new,
-                contained_in,
-            },
-        );
+        let commit = self.read_commit(key, contained)?;
+        self.queue.push((commit.order, key));
+        self.nodes.insert(key, commit);
         Ok(())
     }
 }
@@ -159,10 +156,10 @@ impl MissingWalk<'_> {
         node.is_visited = true;
         let mut read_error = node.is_shallow.then_some(Error::Shallow);
         let parents = std::mem::take(&mut node.parents);
-        let (is_in_new, contained_in) = (node.is_in_new, node.contained_in);
+        let contained = node.contained;
         for parent in &parents {
             // All parents are reached, even after one that cannot be read.
-            if let Err(error) = self.reach(*parent, is_in_new, contained_in) {
+            if let Err(error) = self.reach(*parent, contained) {
                 read_error = Some(error);
             }
         }
@@ -180,8 +177,8 @@ impl MissingWalk<'_> {
     fn missing_from(&self, key: CommitKey, given: CommitSet) -> CommitSet {
         self.nodes
             .get(&key)
-            .filter(|node| node.is_in_new)
-            .map_or(0, |node| given & !node.contained_in)
+            .filter(|node| node.contained.in_new)
+            .map_or(0, |node| given & !node.contained.in_given)
     }
 
     /// Checks whether the queue holds a commit that is missing from one of the given commits.
@@ -190,8 +187,8 @@ impl MissingWalk<'_> {
             let node = self
                 .nodes
                 .get(key)
-                .filter(|node| node.is_in_new && !node.is_visited);
-            node.is_some_and(|node| given & !node.contained_in != 0)
+                .filter(|node| node.contained.in_new && !node.is_visited);
+            node.is_some_and(|node| given & !node.contained.in_given != 0)
         };
         let hint = self.pending_hint.filter(is_missing);
         self.pending_hint =
@@ -217,30 +214,38 @@ impl Repository {
     /// [`Error::LimitExceeded`] for more than `limit` commits, [`Error::Shallow`] if the history
     /// needed is not in this clone.
     pub fn commits_missing_from(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
-        let mut found = Vec::new();
+        let mut missing = Vec::new();
         for (round, old) in old.chunks(CommitSet::BITS as usize).enumerate() {
-            found.extend(self.commits_missing_from_chunk(new, old, limit)?);
+            missing.extend(self.commits_missing_from_chunk(new, old, limit)?);
             if round > 0 {
-                found.sort_unstable();
-                found.dedup();
+                missing.sort_unstable();
+                missing.dedup();
             }
-            if found.len() > limit {
+            if missing.len() > limit {
                 return Err(Error::too_many_commits(limit));
             }
         }
-        Ok(found)
+        Ok(missing)
     }
 
     /// Does the same as [`Repository::commits_missing_from`] for at most 64 commits, in one walk.
     fn commits_missing_from_chunk(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
         let mut walk = MissingWalk::new(self)?;
-        walk.reach(walk.key_of(new), true, 0)?;
+        let only_in_new = Containment {
+            in_new: true,
+            in_given: 0,
+        };
+        walk.reach(walk.key_of(new), only_in_new)?;
         let mut given: CommitSet = 0;
         for (index, commit) in old.iter().enumerate() {
-            walk.reach(walk.key_of(*commit), false, 1 << index)?;
-            given |= 1 << index;
+            let only_in_this = Containment {
+                in_new: false,
+                in_given: 1 << index,
+            };
+            walk.reach(walk.key_of(*commit), only_in_this)?;
+            given |= only_in_this.in_given;
         }
-        let mut found = Vec::new();
+        let mut missing = Vec::new();
         while let Some(visit) = walk.visit_next(given) {
             let is_missing = visit.missing_from != 0;
             match visit.error {
@@ -250,12 +255,12 @@ impl Repository {
                 None => {}
             }
             if is_missing {
-                found.extend(walk.commit_id(visit.key));
-                if found.len() > limit {
+                missing.extend(walk.commit_id(visit.key));
+                if missing.len() > limit {
                     return Err(Error::too_many_commits(limit));
                 }
             }
         }
-        Ok(found)
+        Ok(missing)
     }
 }

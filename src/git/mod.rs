@@ -1,8 +1,8 @@
 //! Access to git: reads and writes bytes, and knows nothing of what an entry means.
 //!
 //! Reads use gix, in process. Fetching, pushing and configuration run `git` and rely only on
-//! plumbing output and exit codes. Other people wrote what is read here, so sizes are bounded, and
-//! anything that cannot be established is an error, never a "no".
+//! plumbing output and exit codes. The data is untrusted, so sizes are bounded. A question that
+//! cannot be answered is an error, never a "no".
 
 pub mod ancestry;
 pub mod branch_move;

@@ -26,11 +26,11 @@ impl<'a> NotesTree<'a> {
 
     /// Reads the note of a commit.
     pub fn read(&mut self, commit: CommitId) -> Result<Option<String>> {
-        let found = self
+        let note = self
             .state
             .get(&to_gix(commit.0), &NoteObjects(self.repository))
             .map_err(Error::library("reading a note"))?;
-        let Some(blob) = found else { return Ok(None) };
+        let Some(blob) = note else { return Ok(None) };
         let bytes = self.repository.read_blob(from_gix(&blob), NOTE_LIMIT)?;
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }

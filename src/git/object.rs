@@ -9,6 +9,9 @@ use super::object_store::OBJECT_LIMIT;
 use super::repo::Repository;
 use crate::domain::id::Oid;
 
+/// The most annotated tags that are followed from one to the next. Real chains are much shorter.
+const MAX_TAG_DEPTH: u64 = 16;
+
 /// The kind of a git object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObjectKind {
@@ -124,8 +127,7 @@ impl Repository {
     /// `None` if that is another kind of object.
     pub fn peel_to_commit(&self, id: Oid) -> Result<Option<Oid>> {
         let mut id = id;
-        // Real chains of tags are never deeper.
-        for _ in 0..16 {
+        for _ in 0..MAX_TAG_DEPTH {
             match self
                 .object_kind(id)?
                 .ok_or_else(|| self.missing_error(id))?
@@ -142,7 +144,7 @@ impl Repository {
         }
         Err(Error::limit_exceeded(
             format!("the chain of tags at {id}"),
-            16,
+            MAX_TAG_DEPTH,
         ))
     }
 

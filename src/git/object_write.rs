@@ -40,8 +40,8 @@ impl Repository {
         let id = self.hash_object(kind, bytes)?;
         let objects = self.common_dir().join("objects");
         let hex = id.to_string();
-        let (fan, name) = hex.split_at(2);
-        let folder = objects.join(fan);
+        let (folder_name, file_name) = hex.split_at(2);
+        let folder = objects.join(folder_name);
         let write = || -> std::io::Result<()> {
             // `git gc` removes leftover files with this prefix.
             let mut builder = tempfile::Builder::new();
@@ -60,7 +60,7 @@ impl Repository {
             let mut unsynced = self.unsynced.borrow_mut();
             unsynced
                 .files
-                .push((deflate.into_inner(), folder.join(name)));
+                .push((deflate.into_inner(), folder.join(file_name)));
             unsynced.folders.extend([objects.clone(), folder.clone()]);
             if unsynced.is_batching && unsynced.files.len() < SYNC_BATCH {
                 Ok(())
@@ -68,14 +68,14 @@ impl Repository {
                 unsynced.name_files()
             }
         };
-        let mut tries = 0;
+        let mut attempts = 0;
         loop {
             make_folder(&folder, &objects)?;
-            tries += 1;
+            attempts += 1;
             match write() {
                 Ok(()) => return Ok(id),
                 // `git gc` removes empty folders, even one just created for this write.
-                Err(error) if error.kind() == ErrorKind::NotFound && tries < WRITE_ATTEMPTS => {}
+                Err(error) if error.kind() == ErrorKind::NotFound && attempts < WRITE_ATTEMPTS => {}
                 Err(error) => return Err(Error::io("writing an object to", &folder)(error)),
             }
         }

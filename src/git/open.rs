@@ -1,7 +1,7 @@
 //! Opens repositories safely: absolute paths, owner checked, unsupported formats refused.
 //!
-//! A format that gix would open and then misread is refused, because a commit or ref that gix cannot
-//! see would look as if it did not exist.
+//! A format that gix would open and then misread is refused, because a commit or ref that gix
+//! cannot see would look as if it did not exist.
 
 use std::path::{Path, PathBuf};
 
@@ -55,7 +55,7 @@ impl Repository {
             let has_work_tree = std::env::var_os("GIT_WORK_TREE").is_some()
                 || opened.config_string("core.worktree")?.is_some();
             if !has_work_tree && opened.config_bool("core.bare")? != Some(true) {
-                // With GIT_DIR alone, git takes the working directory for the top of the worktree.
+                // With GIT_DIR alone, git uses the working directory as the top of the worktree.
                 opened
                     .gix
                     .set_workdir(directory.clone())
@@ -126,7 +126,7 @@ fn canonicalize(path: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Repository format extensions that make no difference here.
+/// The repository format extensions that gix reads correctly, or that do not affect reading.
 const KNOWN_EXTENSIONS: [&str; 6] = [
     "noop",
     "noop-v1",

@@ -12,7 +12,8 @@ use super::error::{Error, Result};
 use super::repo::Repository;
 use crate::domain::id::Oid;
 
-/// How many patches are made at once, to bound their total size; few commits are large.
+/// The number of patches that are made at once. It bounds their total size, since few commits are
+/// large.
 const BATCH_SIZE: usize = 100;
 
 impl Repository {
@@ -22,8 +23,8 @@ impl Repository {
         self.compute_patch_ids(commits, &[])
     }
 
-    /// Computes the patch id of the change that takes back a commit's change. Returns `None` for a
-    /// commit without changes.
+    /// Computes the patch id of a change that undoes a commit's change. Returns `None` for a commit
+    /// without changes.
     pub fn inverse_patch_id(&self, commit: Oid) -> Result<Option<String>> {
         let commit = self.read_commit(commit)?;
         let id = commit.id;
@@ -32,9 +33,9 @@ impl Repository {
         Ok(self.compute_patch_ids(&[commit], &inverse)?.remove(&id))
     }
 
-    /// Lists the commits in the history of `running`, and not in that of `commit`, whose message says
-    /// that they revert `commit`, as `git revert` writes it. Newest first.
-    pub fn commits_naming_revert(&self, running: Oid, commit: Oid) -> Result<Vec<Oid>> {
+    /// Lists the commits whose message says, in the words of `git revert`, that they revert
+    /// `commit`, newest first. Searches the history of `running` without that of `commit`.
+    pub fn list_declared_reverts(&self, running: Oid, commit: Oid) -> Result<Vec<Oid>> {
         let output = self
             .git("rev-list")
             .args([
@@ -57,7 +58,7 @@ impl Repository {
     fn compute_patch_ids(
         &self,
         commits: &[Commit],
-        more_options: &[&str],
+        extra_options: &[&str],
     ) -> Result<HashMap<Oid, String>> {
         let mut patch_ids = HashMap::new();
         for batch in commits.chunks(BATCH_SIZE) {
@@ -86,7 +87,7 @@ impl Repository {
                 .git("diff-tree")
                 .arg("--stdin")
                 .args(options)
-                .args(more_options)
+                .args(extra_options)
                 .arg("--no-color")
                 .input(lines)
                 .run()?

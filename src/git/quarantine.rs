@@ -161,19 +161,19 @@ fn split_alternates(value: &OsStr) -> Result<Vec<PathBuf>> {
     let mut rest: &[u8] = value.as_bytes();
     let mut paths = Vec::new();
     while !rest.is_empty() {
-        let (path, used) = if rest.starts_with(b"\"") {
-            let (path, used) = gix::quote::ansi_c::undo(BStr::new(rest)).map_err(|_| {
+        let (path, length) = if rest.starts_with(b"\"") {
+            let (path, length) = gix::quote::ansi_c::undo(BStr::new(rest)).map_err(|_| {
                 Error::corrupt(
                     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
                     "a quotation mark without its end",
                 )
             })?;
-            (path.to_vec(), used)
+            (path.to_vec(), length)
         } else {
-            let used = rest.find_byte(b':').unwrap_or(rest.len());
-            (rest[..used].to_vec(), used)
+            let length = rest.find_byte(b':').unwrap_or(rest.len());
+            (rest[..length].to_vec(), length)
         };
-        rest = &rest[used..];
+        rest = &rest[length..];
         rest = rest.strip_prefix(b":").unwrap_or(rest);
         if !path.is_empty() {
             paths.push(PathBuf::from(OsString::from_vec(path)));

@@ -1,7 +1,7 @@
 //! Reads refs by exact name and moves them by compare-and-swap. A returned move is durable.
 //!
 //! Only one ref moves at a time: a transaction over several is not atomic if the process dies.
-//! Symbolic refs are refused: a hook would check the alias while the target moves.
+//! Symbolic refs are refused: a hook would check their names, but git would move their targets.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -35,14 +35,14 @@ const LIST_LIMIT: usize = 100_000;
 
 /// Parses a full ref name below `refs/`.
 fn parse_full_name(name: &str) -> Result<FullName> {
-    let refused = |why| Error::InvalidRef {
+    let invalid_ref = |why| Error::InvalidRef {
         name: name.to_owned(),
         why,
     };
     if !name.starts_with("refs/") {
-        return Err(refused("it does not begin with refs/"));
+        return Err(invalid_ref("it does not begin with refs/"));
     }
-    FullName::try_from(name).map_err(|_| refused("git does not allow this name"))
+    FullName::try_from(name).map_err(|_| invalid_ref("git does not allow this name"))
 }
 
 /// Checks whether an error, or one of its causes, is that a file does not exist.
@@ -68,17 +68,17 @@ impl Repository {
     /// Reads the object that a ref points to, which may be an annotated tag; `None` if there is no
     /// such ref. Symbolic and broken refs are errors.
     pub fn read_ref(&self, name: &str) -> Result<Option<Oid>> {
-        let full = parse_full_name(name)?;
-        let failed = || Error::library(format!("reading {name}"));
+        let full_name = parse_full_name(name)?;
+        let to_error = || Error::library(format!("reading {name}"));
         // Read the loose ref first, then packed-refs: in the other order, a concurrent
         // `git pack-refs` could lead to an outdated value.
         let loose = self
             .gix
             .refs
-            .try_find_loose(full.as_ref())
-            .map_err(failed())?;
+            .try_find_loose(full_name.as_ref())
+            .map_err(to_error())?;
         // gix also tries refs/heads/<name> and the like: only the exact name counts.
-        if let Some(loose) = loose.filter(|loose| loose.name == full) {
+        if let Some(loose) = loose.filter(|loose| loose.name == full_name) {
             return direct_target(name, &loose.target).map(Some);
         }
         self.read_packed_ref(name)
@@ -86,17 +86,17 @@ impl Repository {
 
     /// Reads the object that `packed-refs` has for a ref. Ignores a loose ref.
     pub fn read_packed_ref(&self, name: &str) -> Result<Option<Oid>> {
-        let full = parse_full_name(name)?;
-        let failed = || Error::library(format!("reading {name}"));
+        let full_name = parse_full_name(name)?;
+        let to_error = || Error::library(format!("reading {name}"));
         // Opened for every read: gix keeps its copy while the file's timestamp is unchanged, and
         // two writes can fall into one tick.
-        let Some(packed) = self.gix.refs.open_packed_buffer().map_err(failed())? else {
+        let Some(packed) = self.gix.refs.open_packed_buffer().map_err(to_error())? else {
             return Ok(None);
         };
-        let found = packed.try_find(full.as_ref()).map_err(failed())?;
-        Ok(found
-            .filter(|found| found.name == full.as_ref())
-            .map(|found| from_gix(&found.target())))
+        let reference = packed.try_find(full_name.as_ref()).map_err(to_error())?;
+        Ok(reference
+            .filter(|reference| reference.name == full_name.as_ref())
+            .map(|reference| from_gix(&reference.target())))
     }
 
     /// Returns the name at the end of a chain of symbolic refs, up to 5 as in git; `None` if `name`
@@ -104,7 +104,7 @@ impl Repository {
     ///
     /// Only a loose ref can be symbolic, so this reads neither objects nor `packed-refs`.
     pub fn symref_target(&self, name: &[u8]) -> Result<Option<Vec<u8>>> {
-        let refused = |why| Error::InvalidRef {
+        let invalid_ref = |why| Error::InvalidRef {
             name: String::from_utf8_lossy(name).into_owned(),
             why,
         };
@@ -112,7 +112,7 @@ impl Repository {
         for steps in 0..=SYMBOLIC_STEPS {
             // A name that git does not allow is not read: its path could lead anywhere.
             let next = match <&FullNameRef>::try_from(current.as_bstr()) {
-                Ok(full) => self.read_loose_symref_target(full)?,
+                Ok(full_name) => self.read_loose_symref_target(full_name)?,
                 Err(_) => None,
             };
             match next {
@@ -120,7 +120,7 @@ impl Repository {
                 None => return Ok((steps > 0).then_some(current)),
             }
         }
-        Err(refused(
+        Err(invalid_ref(
             "its chain of symbolic refs is circular or too long",
         ))
     }
@@ -162,7 +162,7 @@ impl Repository {
     /// Lists all refs below a prefix that ends in `/`, sorted by name. Symbolic refs, broken refs,
     /// and names that are not UTF-8 are errors, so use this only for prefixes of our own.
     pub fn list_refs(&self, prefix: &str) -> Result<Vec<(String, Oid)>> {
-        let failed = || Error::library(format!("listing {prefix}"));
+        let to_error = || Error::library(format!("listing {prefix}"));
         if !prefix.starts_with("refs/") || !prefix.ends_with('/') {
             return Err(Error::InvalidRef {
                 name: prefix.to_owned(),
@@ -170,12 +170,12 @@ impl Repository {
             });
         }
         let mut refs = BTreeMap::new();
-        let mut add = |name: &FullNameRef, found: &Target| {
+        let mut add = |name: &FullNameRef, target: &Target| {
             let name = name.as_bstr().to_str();
             let name = name.map_err(|_| {
                 Error::corrupt(format!("a ref below {prefix}"), "its name is not UTF-8")
             })?;
-            let id = direct_target(name, found)?;
+            let id = direct_target(name, target)?;
             // A loose ref comes first, and is newer than a packed one of the same name.
             refs.entry(name.to_owned()).or_insert(id);
             if refs.len() > LIST_LIMIT {
@@ -186,19 +186,19 @@ impl Repository {
             }
             Ok(())
         };
-        let relative: &gix::path::RelativePath = prefix.as_bytes().try_into().map_err(failed())?;
+        let relative: &gix::path::RelativePath = prefix.as_bytes().try_into().map_err(to_error())?;
         let loose = self.gix.refs.loose_iter_prefixed(relative);
         for reference in loose.map_err(Error::library(format!("listing {prefix}")))? {
             let reference = match reference {
-                // Another process packed it in the meantime: the packed refs are read below.
+                // Another process packed it in the meantime. The packed refs are read afterwards.
                 Err(error) if is_not_found(&error) => continue,
-                reference => reference.map_err(failed())?,
+                reference => reference.map_err(to_error())?,
             };
             add(reference.name.as_ref(), &reference.target)?;
         }
-        if let Some(packed) = self.gix.refs.open_packed_buffer().map_err(failed())? {
-            for reference in packed.iter_prefixed(prefix.into()).map_err(failed())? {
-                let reference = reference.map_err(failed())?;
+        if let Some(packed) = self.gix.refs.open_packed_buffer().map_err(to_error())? {
+            for reference in packed.iter_prefixed(prefix.into()).map_err(to_error())? {
+                let reference = reference.map_err(to_error())?;
                 add(reference.name, &Target::Object(reference.target()))?;
             }
         }
@@ -244,23 +244,23 @@ impl Repository {
     /// interferes.
     pub(super) fn move_ref(&self, name: &str, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {
         self.refuse_in_quarantine("a ref")?;
-        let full = parse_full_name(name)?;
+        let full_name = parse_full_name(name)?;
         if old.is_none() {
             self.refuse_name_conflict(name)?;
         }
         let deadline = Deadline::after(clock::time_limit("lock", LOCK_WAIT));
         let mut attempts = 0;
         loop {
-            let result = self.try_move_ref(&full, old, new, log);
+            let result = self.try_move_ref(&full_name, old, new, log);
             // The library fails for many reasons; the ref's value shows whether the race was lost.
             if !matches!(result, Err(Error::Library { .. })) {
                 return result;
             }
-            let found = self.read_ref(name)?;
-            if found != old {
+            let current = self.read_ref(name)?;
+            if current != old {
                 return Err(Error::LostRace {
                     name: name.to_owned(),
-                    found,
+                    found: current,
                 });
             }
             // Another writer interfered and may have finished by now: it held a lock, removed a
@@ -284,10 +284,10 @@ impl Repository {
 
     /// Returns a lock file that blocks any ref, if there is one.
     pub(crate) fn find_ref_lock(&self) -> Option<PathBuf> {
-        let below = walkdir::WalkDir::new(self.common_dir().join("refs"))
+        let entries = walkdir::WalkDir::new(self.common_dir().join("refs"))
             .into_iter()
             .filter_map(std::result::Result::ok);
-        let mut locks = below
+        let mut locks = entries
             .map(walkdir::DirEntry::into_path)
             .filter(|path| path.extension() == Some("lock".as_ref()));
         locks.next().or_else(|| self.find_blocking_lock("HEAD"))
@@ -317,8 +317,8 @@ impl Repository {
             .transaction()
             .prepare([edit], wait, wait)
             .map_err(Error::library(format!("preparing {name}")))?;
-        // Check again with the locks held: gix takes a broken file for a missing one, and may use
-        // an old copy of packed-refs. Either would let a replaced value pass.
+        // Check again with the locks held. gix treats a broken file as a missing one, and can use
+        // an old copy of packed-refs. In both cases it would not notice that the value has changed.
         let found = self.read_ref(&name)?;
         if found == Some(new) {
             return Ok(());
@@ -372,13 +372,13 @@ impl Repository {
             })
         };
         for (end, _) in name.match_indices('/') {
-            let above = name.get(..end).unwrap_or_default();
-            if above.matches('/').count() > 0 && self.read_ref(above)?.is_some() {
+            let beginning = name.get(..end).unwrap_or_default();
+            if beginning.matches('/').count() > 0 && self.read_ref(beginning)?.is_some() {
                 return conflict("the beginning of its name is the name of another ref");
             }
         }
-        let below = format!("{name}/");
-        if self.list_refs(&below)?.is_empty() {
+        let folder = format!("{name}/");
+        if self.list_refs(&folder)?.is_empty() {
             Ok(())
         } else {
             conflict("there are refs whose names begin with its name and a slash")

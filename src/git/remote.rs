@@ -19,6 +19,9 @@ use crate::domain::verdict::{Decision, MESSAGE_PREFIX};
 /// other failure is a refusal.
 const UNANSWERED: &[u8] = b"[remote failure]";
 
+/// The most messages of a remote that are kept.
+const MAX_MESSAGES: usize = 1_000;
+
 /// The outcome of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PushOutcome {
@@ -39,8 +42,8 @@ pub enum PushOutcome {
         /// Whether the remote could not decide. A server with our hooks says so in a fixed phrase.
         is_undecided: bool,
     },
-    /// There was no reliable answer. The push may have been accepted, or may be later: check before
-    /// trying again.
+    /// There was no reliable answer. The remote may have accepted the push, or may still accept it:
+    /// check before trying again.
     Unknown {
         /// Git's messages, safe to print.
         messages: Vec<String>,
@@ -96,13 +99,13 @@ impl Repository {
         name: &str,
         expected: Option<Oid>,
     ) -> Result<PushOutcome> {
-        let seen = expected.map_or_else(String::new, |seen| seen.to_string());
+        let expected_id = expected.map_or_else(String::new, |id| id.to_string());
         self.push(
             remote,
             commit,
             name,
             expected,
-            Some(format!("--force-with-lease={name}:{seen}")),
+            Some(format!("--force-with-lease={name}:{expected_id}")),
         )
     }
 
@@ -114,7 +117,7 @@ impl Repository {
         commit: Oid,
         name: &str,
         expected: Option<Oid>,
-        force: Option<String>,
+        lease: Option<String>,
     ) -> Result<PushOutcome> {
         if !is_valid_ref_name(name) {
             return Err(Error::InvalidRef {
@@ -131,7 +134,7 @@ impl Repository {
             .args(["--porcelain", "--no-verify", "--no-follow-tags"])
             // A ledger's tree contains commits like a submodule's; git must not look for them.
             .arg("--no-recurse-submodules")
-            .args(force)
+            .args(lease)
             .args(["--end-of-options", remote, &format!("{commit}:{name}")])
             .run()?;
         Ok(self.determine_outcome(remote, commit, name, expected, &output))
@@ -162,11 +165,11 @@ impl Repository {
                 .collect(),
             is_received: is_unanswered,
         };
-        let Ok(now) = self.ls_remote(remote, &[name]) else {
+        let Ok(refs) = self.ls_remote(remote, &[name]) else {
             return unknown();
         };
-        match now.get(name).copied() {
-            Some(found) if found == commit => PushOutcome::Accepted { messages },
+        match refs.get(name).copied() {
+            Some(id) if id == commit => PushOutcome::Accepted { messages },
             found if is_refused && found != expected => PushOutcome::LostRace { found },
             _ if is_refused => PushOutcome::Rejected {
                 is_undecided: is_undecided(&messages),
@@ -226,13 +229,13 @@ fn parse_push_status<'a>(output: &'a GitOutput, name: &str) -> Option<(u8, &'a [
     output.stdout.split(|byte| *byte == b'\n').find_map(|line| {
         let mut parts = line.split(|byte| *byte == b'\t');
         let flag = parts.next()?;
-        let to = parts.next()?.rsplit(|byte| *byte == b':').next()?;
+        let destination = parts.next()?.rsplit(|byte| *byte == b':').next()?;
         let words = parts.next().unwrap_or_default();
         let summary = words
             .split_inclusive(|byte| *byte == b']')
             .next()
             .unwrap_or_default();
-        if to == name.as_bytes() {
+        if destination == name.as_bytes() {
             Some((*flag.first()?, summary))
         } else {
             None
@@ -247,8 +250,8 @@ fn is_undecided(messages: &[String]) -> bool {
         line.strip_prefix(MESSAGE_PREFIX)
             .is_some_and(|words| words.starts_with(decision.word()))
     };
-    let any = |decision| messages.iter().any(|line| says(line, decision));
-    any(Decision::CannotTell) && !any(Decision::Refused)
+    let has_message = |decision| messages.iter().any(|line| says(line, decision));
+    has_message(Decision::CannotTell) && !has_message(Decision::Refused)
 }
 
 /// Returns the remote's messages. Git puts `remote: ` before each, in every language.
@@ -259,6 +262,6 @@ fn parse_remote_messages(stderr: &[u8]) -> Vec<String> {
         .filter_map(|line| line.strip_prefix("remote: "));
     lines
         .map(|line| sanitize(line.trim_end()))
-        .take(1_000)
+        .take(MAX_MESSAGES)
         .collect()
 }

@@ -95,29 +95,32 @@ impl Repository {
         if self.parse_full_id(name).is_some() {
             return Vec::new();
         }
-        let mut found = Vec::new();
+        let mut candidates = Vec::new();
         for reference in
             ["refs/heads/", "refs/remotes/", "refs/tags/"].map(|folder| format!("{folder}{name}"))
         {
             // A name that git does not allow names no ref.
-            if let Ok(Some(it)) = self.gix.try_find_reference(reference.as_str())
-                && let Ok(id) = it.into_fully_peeled_id()
+            if let Ok(Some(found)) = self.gix.try_find_reference(reference.as_str())
+                && let Ok(id) = found.into_fully_peeled_id()
             {
-                found.push((from_gix(&id), reference));
+                candidates.push((from_gix(&id), reference));
             }
         }
-        if !found.is_empty()
+        if !candidates.is_empty()
             && let Some(id) = self.resolve_abbreviated_id(name)
         {
-            found.insert(0, (id, id.to_string()));
+            candidates.insert(0, (id, id.to_string()));
         }
-        let all_equal = found
+        let all_equal = candidates
             .windows(2)
             .all(|pair| matches!(pair, [first, second] if first.0 == second.0));
         if all_equal {
             Vec::new()
         } else {
-            found.into_iter().map(|(_, name)| name + rest).collect()
+            candidates
+                .into_iter()
+                .map(|(_, name)| name + rest)
+                .collect()
         }
     }
 
@@ -137,24 +140,23 @@ impl Repository {
     /// Returns the only object whose id begins with this prefix.
     fn resolve_abbreviated_id(&self, name: &str) -> Option<Oid> {
         let prefix = gix::hash::Prefix::from_hex(name).ok()?;
-        let found = self.gix.objects.lookup_prefix(prefix, None).ok()??;
-        found.ok().map(|id| from_gix(&id))
+        let result = self.gix.objects.lookup_prefix(prefix, None).ok()??;
+        result.ok().map(|id| from_gix(&id))
     }
 
     /// Lists the short names of local and remote branches and of tags, to suggest the intended one.
     pub fn list_ref_names(&self) -> Result<Vec<String>> {
-        let failed = || Error::library("listing branches and tags");
-        let all = self.gix.references().map_err(failed())?;
+        let to_error = || Error::library("listing branches and tags");
+        let all_refs = self.gix.references().map_err(to_error())?;
         let mut names = Vec::new();
         for folder in ["refs/heads/", "refs/tags/", "refs/remotes/"] {
-            let found = all
+            let refs = all_refs
                 .prefixed(folder)
-                .map_err(failed())?
+                .map_err(to_error())?
                 .take(NAME_LIMIT)
                 .filter_map(std::result::Result::ok);
-            names.extend(
-                found.filter_map(|it| it.name().shorten().to_str().ok().map(str::to_owned)),
-            );
+            names
+                .extend(refs.filter_map(|it| it.name().shorten().to_str().ok().map(str::to_owned)));
         }
         Ok(names)
     }

@@ -36,14 +36,14 @@ impl TempRepository {
 /// Creates a folder with the minimum that git accepts as a repository, in the form that `git init`
 /// writes.
 pub(super) fn create_bare_folder(hash: HashKind) -> Result<tempfile::TempDir> {
-    let failed = |source: std::io::Error| Error::Open {
+    let to_error = |source: std::io::Error| Error::Open {
         path: std::env::temp_dir(),
         source: source.into(),
     };
     let folder = tempfile::Builder::new()
         .prefix("git-deploy-")
         .tempdir()
-        .map_err(failed)?;
+        .map_err(to_error)?;
     let root = folder.path();
     let format = match hash {
         HashKind::Sha1 => "\trepositoryformatversion = 0\n",
@@ -60,7 +60,7 @@ pub(super) fn create_bare_folder(hash: HashKind) -> Result<tempfile::TempDir> {
             format!("[core]\n\tbare = true\n{format}"),
         )
     };
-    write().map_err(failed)?;
+    write().map_err(to_error)?;
     Ok(folder)
 }
 

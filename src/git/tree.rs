@@ -1,5 +1,5 @@
-//! Reads the trees of ledgers strictly: a mode, a name or an order that no such tree may have is an
-//! error.
+//! Reads the trees of ledgers strictly: an error if a mode, a name or the order of entries is not
+//! allowed there.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -70,7 +70,8 @@ impl FolderEntry<'_> {
     }
 }
 
-/// Parses a folder of a ledger's tree, and refuses what no such tree may contain.
+/// Parses a folder of a ledger's tree, and refuses modes, names and orders that are not allowed
+/// there.
 pub(super) fn parse_folder(tree: Oid, raw: &[u8]) -> Result<Vec<FolderEntry<'_>>> {
     let corrupt = |why| Error::corrupt(format!("tree {tree}"), why);
     let mut nodes: Vec<FolderEntry> = Vec::new();
@@ -172,17 +173,17 @@ impl Repository {
     /// Returns the item at a path in a ledger's tree; `None` if there is none.
     pub fn item_at(&self, tree: Oid, path: &str) -> Result<Option<TreeItem>> {
         check_path(path)?;
-        let mut found = TreeItem::Tree(tree);
+        let mut item = TreeItem::Tree(tree);
         for name in path.split('/') {
-            let TreeItem::Tree(folder) = found else {
+            let TreeItem::Tree(folder) = item else {
                 return Ok(None);
             };
             match self.find_child(folder, name)? {
-                Some(next) => found = next,
+                Some(child) => item = child,
                 None => return Ok(None),
             }
         }
-        Ok(Some(found))
+        Ok(Some(item))
     }
 
     /// Returns the entry of this name in a folder, or `None`.

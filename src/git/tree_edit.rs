@@ -1,8 +1,8 @@
 //! Edits the trees of ledgers by replacing only the folders that change.
 //!
-//! Only the folders on the way to an edit are read and written, so an edit costs the same with a
-//! thousand components. A server computes the id that an edit leads to without writing anything:
-//! [`Repository::compute_edited_tree`].
+//! Only the folders above an edited path are read and written, so the cost of an edit does not grow
+//! with the number of components. A server computes the id of the edited tree without writing
+//! anything: [`Repository::compute_edited_tree`].
 
 use std::sync::Arc;
 
@@ -12,14 +12,25 @@ use super::repo::Repository;
 use super::tree::{FolderEntry, Leaf, TreeItem, check_path, parse_folder};
 use crate::domain::id::Oid;
 
-/// Folders that an edit leads to: computed, but possibly not stored.
+/// The new folders of an edited tree: computed, but possibly not stored.
 #[derive(Debug, Default)]
 pub struct ComputedFolders(Vec<(Oid, Arc<[u8]>)>);
 
-/// One edit: the rest of its path, the whole path for errors, and the new value.
-type PathEdit<'a> = (&'a str, &'a str, Option<Leaf>);
+/// One edit, while the folders above it are edited from the root down.
+#[derive(Clone, Copy)]
+struct PathEdit<'a> {
+    /// The path, relative to the folder that is being edited.
+    rest: &'a str,
+    /// The whole path, for errors.
+    path: &'a str,
+    /// The new value; `None` for a removal.
+    leaf: Option<Leaf>,
+}
 
-/// The destination of finished folders: the disk, or only a result.
+/// The size of a typical entry, to reserve memory.
+const TYPICAL_ENTRY_BYTES: usize = 64;
+
+/// The destination of finished folders: the object store, or a list in memory.
 enum FolderSink {
     Store,
     Collect(ComputedFolders),
@@ -81,11 +92,15 @@ impl Repository {
     ) -> Result<Oid> {
         let mut sorted: Vec<PathEdit> = edits
             .iter()
-            .map(|(path, leaf)| (*path, *path, *leaf))
+            .map(|(path, leaf)| PathEdit {
+                rest: path,
+                path,
+                leaf: *leaf,
+            })
             .collect();
-        sorted.sort_by_key(|(path, ..)| *path);
-        for (path, ..) in &sorted {
-            check_path(path)?;
+        sorted.sort_by_key(|edit| edit.path);
+        for edit in &sorted {
+            check_path(edit.path)?;
         }
         match self.edit_folder(base, &sorted, sink)? {
             Some(root) => Ok(root),
@@ -110,16 +125,17 @@ impl Repository {
         // Edits of one child are usually adjacent, but not in `a`, `a-b`, `a/c`. So they are
         // grouped by name.
         let mut groups: Vec<(&str, Vec<PathEdit>)> = Vec::new();
-        for (rest, path, leaf) in edits {
-            let (name, rest) = rest.split_once('/').unwrap_or((rest, ""));
+        for edit in edits {
+            let (name, rest) = edit.rest.split_once('/').unwrap_or((edit.rest, ""));
+            let edit = PathEdit { rest, ..*edit };
             match groups.iter_mut().rev().find(|(other, _)| *other == name) {
-                Some((_, group)) => group.push((rest, path, *leaf)),
-                None => groups.push((name, vec![(rest, path, *leaf)])),
+                Some((_, group)) => group.push(edit),
+                None => groups.push((name, vec![edit])),
             }
         }
         for (name, group) in groups {
-            let at = nodes.iter().position(|node| node.name == name);
-            let old = at.map(|at| nodes.remove(at).item);
+            let index = nodes.iter().position(|node| node.name == name);
+            let old = index.map(|index| nodes.remove(index).item);
             if let Some(item) = self.edit_child(old, &group, sink)? {
                 let node = FolderEntry {
                     name,
@@ -153,11 +169,17 @@ impl Repository {
             })
         };
         let (direct, below): (Vec<PathEdit>, Vec<PathEdit>) =
-            group.iter().partition(|(rest, ..)| rest.is_empty());
+            group.iter().partition(|edit| edit.rest.is_empty());
         let old = match direct.as_slice() {
             [] => old,
-            [(.., None)] => None,
-            [(_, path, Some(leaf))] => {
+            [PathEdit { leaf: None, .. }] => None,
+            [
+                PathEdit {
+                    path,
+                    leaf: Some(leaf),
+                    ..
+                },
+            ] => {
                 return match old {
                     Some(TreeItem::Tree(_)) => refused(path, "there is a folder"),
                     _ if !below.is_empty() => {
@@ -166,7 +188,7 @@ impl Repository {
                     _ => Ok(Some(TreeItem::Leaf(*leaf))),
                 };
             }
-            [(_, path, _), ..] => return refused(path, "it is edited twice"),
+            [edit, ..] => return refused(edit.path, "it is edited twice"),
         };
         let base = match old {
             _ if below.is_empty() => return Ok(old),
@@ -174,8 +196,8 @@ impl Repository {
             None => None,
             Some(TreeItem::Leaf(_)) => {
                 // A removal below a file removes nothing.
-                return match below.iter().find(|(.., leaf)| leaf.is_some()) {
-                    Some((_, path, _)) => refused(path, "there is a file on the way"),
+                return match below.iter().find(|edit| edit.leaf.is_some()) {
+                    Some(edit) => refused(edit.path, "there is a file on the way"),
                     None => Ok(old),
                 };
             }
@@ -185,7 +207,7 @@ impl Repository {
 
     /// Stores a folder with these entries, which are in git's order, and returns its id.
     fn store_folder(&self, nodes: &[FolderEntry<'_>], sink: &mut FolderSink) -> Result<Oid> {
-        let mut raw = Vec::with_capacity(nodes.len() * 64);
+        let mut raw = Vec::with_capacity(nodes.len() * TYPICAL_ENTRY_BYTES);
         for node in nodes {
             node.append_to(&mut raw);
         }

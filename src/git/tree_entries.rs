@@ -6,8 +6,8 @@ use crate::domain::id::Oid;
 /// The modes of entries: folders, files (one of them as old versions of git wrote it), executable
 /// files, symbolic links, and submodules.
 ///
-/// Git reads any other mode as one of these, but not every program agrees which. Such an entry could
-/// be a folder for git and a file for a rule.
+/// Git reads any other mode as one of these, but not every program agrees which. Such an entry
+/// could be a folder for git and a file for a rule.
 const MODES: [&[u8]; 6] = [
     b"40000", b"100644", b"100664", b"100755", b"120000", b"160000",
 ];
@@ -45,14 +45,14 @@ impl TreeEntry<'_> {
 
 /// Parses the entries of a tree object. `id` gives the length of ids and appears in errors.
 pub fn parse_entries(id: Oid, raw: &[u8]) -> impl Iterator<Item = Result<TreeEntry<'_>>> {
-    let length = id.as_bytes().len();
+    let id_length = id.as_bytes().len();
     let mut rest = raw;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
         let entry =
-            split_entry(rest, length).map_err(|why| Error::corrupt(format!("tree {id}"), why));
+            split_entry(rest, id_length).map_err(|why| Error::corrupt(format!("tree {id}"), why));
         rest = entry.as_ref().map_or(&[], |(_, rest)| rest);
         Some(entry.map(|(entry, _)| entry))
     })
@@ -64,31 +64,32 @@ pub fn skip_common_entries<'a>(
     left: &'a [u8],
     right: &'a [u8],
 ) -> Result<(&'a [u8], &'a [u8])> {
-    const STRIDE: usize = 64;
+    // Whole blocks are compared first, which is faster than byte by byte.
+    const BLOCK_BYTES: usize = 64;
     if left == right {
         return Ok((&[], &[]));
     }
     let blocks = left
-        .chunks_exact(STRIDE)
-        .zip(right.chunks_exact(STRIDE))
+        .chunks_exact(BLOCK_BYTES)
+        .zip(right.chunks_exact(BLOCK_BYTES))
         .take_while(|(left, right)| left == right)
         .count();
-    let begin = blocks * STRIDE;
+    let begin = blocks * BLOCK_BYTES;
     let tails = left.iter().zip(right).skip(begin);
-    let equal = begin + tails.take_while(|(left, right)| left == right).count();
-    let mut at = 0;
+    let common_length = begin + tails.take_while(|(left, right)| left == right).count();
+    let mut position = 0;
     loop {
-        let rest = left.get(at..equal).unwrap_or_default();
+        let rest = left.get(position..common_length).unwrap_or_default();
         let Some(nul) = rest.iter().position(|byte| *byte == 0) else {
             break;
         };
-        let end = at + nul + 1 + id.as_bytes().len();
-        if end > equal {
+        let end = position + nul + 1 + id.as_bytes().len();
+        if end > common_length {
             break;
         }
-        at = end;
+        position = end;
     }
-    let rest = |raw: &'a [u8]| raw.get(at..);
+    let rest = |raw: &'a [u8]| raw.get(position..);
     let cut = || Error::corrupt(format!("tree {id}"), "an entry is cut off");
     rest(left).zip(rest(right)).ok_or_else(cut)
 }
@@ -96,9 +97,9 @@ pub fn skip_common_entries<'a>(
 /// Parses the first entry of a tree, and returns it with the rest, or what is wrong with it.
 fn split_entry(
     raw: &[u8],
-    length: usize,
+    id_length: usize,
 ) -> std::result::Result<(TreeEntry<'_>, &[u8]), &'static str> {
-    let (entry, rest) = cut_entry(raw, length).ok_or("an entry is cut off")?;
+    let (entry, rest) = cut_entry(raw, id_length).ok_or("an entry is cut off")?;
     if !MODES.contains(&entry.mode) {
         return Err("an entry has a mode that git does not write");
     }
@@ -109,10 +110,11 @@ fn split_entry(
 }
 
 /// Cuts the first entry off a tree, and returns it with the rest.
-fn cut_entry(raw: &[u8], length: usize) -> Option<(TreeEntry<'_>, &[u8])> {
+fn cut_entry(raw: &[u8], id_length: usize) -> Option<(TreeEntry<'_>, &[u8])> {
+    // The space after the mode, which has at most seven digits.
     let space = raw.iter().take(8).position(|byte| *byte == b' ')?;
     let nul = space + raw.get(space..)?.iter().position(|byte| *byte == 0)?;
-    let end = nul + 1 + length;
+    let end = nul + 1 + id_length;
     let mode = raw.get(..space)?;
     let digits = mode.iter().position(|byte| *byte != b'0');
     let entry = TreeEntry {

@@ -62,8 +62,8 @@ pub fn build_deployment(
     Ok(deployment)
 }
 
-/// Lists the running components that the commit no longer has, under any name. The list is empty if
-/// the deployment destroys them.
+/// Lists the running components that the commit has neither under their own name nor under a new
+/// one. Returns an empty list if the deployment destroys such components.
 pub fn list_removed_components(
     snapshot: &LedgerSnapshot<'_>,
     policy: &Policy,

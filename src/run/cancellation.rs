@@ -1,5 +1,5 @@
-//! Whether a run was asked to stop. The first request lets running steps finish and starts no new
-//! ones. The second cancels the running steps.
+//! The requests to stop a run. After the first request, running steps finish and no new ones start.
+//! The second cancels the running steps.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,7 +12,8 @@ use signal_hook::iterator::Signals;
 pub struct Cancellation(AtomicU8);
 
 impl Cancellation {
-    /// Asks to stop: the first call starts nothing new, the second cancels running steps.
+    /// Requests a stop. After the first call no new steps start. The second call cancels the
+    /// running steps.
     pub fn request(&self) {
         // Further calls change nothing.
         let _ = self
@@ -48,14 +49,14 @@ impl Cancellation {
         on_request: impl Fn(&Self) + Send + 'static,
     ) -> std::io::Result<()> {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-        let stop = Arc::clone(self);
+        let cancellation = Arc::clone(self);
         std::thread::Builder::new().spawn(move || {
             for signal in &mut signals {
                 match signal {
-                    SIGINT => stop.request(),
-                    _ => stop.request_kill(),
+                    SIGINT => cancellation.request(),
+                    _ => cancellation.request_kill(),
                 }
-                on_request(&stop);
+                on_request(&cancellation);
             }
         })?;
         Ok(())

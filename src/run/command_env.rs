@@ -30,7 +30,7 @@ pub struct CommandEnv<'a> {
     /// The policy in force.
     pub policy: &'a Policy,
     /// The environment's name.
-    pub name: &'a EnvName,
+    pub environment: &'a EnvName,
     /// The environment's part of the policy.
     pub rules: &'a Environment,
     /// The run, once it has started.
@@ -63,6 +63,16 @@ impl ComponentJob {
     }
 }
 
+/// The kind of command for which secrets are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretPurpose {
+    /// A plan. It runs before the deployment is approved, so it gets only the secrets that the
+    /// policy allows for plans.
+    Plan,
+    /// Any other command. It gets all secrets.
+    Deploy,
+}
+
 /// Why a secret could not be read. The error never contains output of the command.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
@@ -88,21 +98,20 @@ pub struct Secrets {
 }
 
 impl CommandEnv<'_> {
-    /// Reads the secrets of a component. With `planning`, reads only those that the policy allows
-    /// for plans, because plans run before the deployment is approved.
+    /// Reads the secrets of a component for a command.
     pub fn read_secrets(
         &self,
         component: &ComponentName,
-        planning: bool,
-        stop: &Cancellation,
+        purpose: SecretPurpose,
+        cancellation: &Cancellation,
     ) -> Result<Secrets, SecretError> {
-        let all = self.policy.secrets(self.name, component);
+        let secrets = self.policy.secrets(self.environment, component);
         let mut values = Vec::new();
-        for (name, secret) in all
+        for (name, secret) in secrets
             .into_iter()
-            .filter(|(_, secret)| secret.plan || !planning)
+            .filter(|(_, secret)| secret.plan || purpose == SecretPurpose::Deploy)
         {
-            let value = read_secret(&name, &secret, stop)?;
+            let value = read_secret(&name, &secret, cancellation)?;
             values.push((name, value));
         }
         let mask = Mask::new(values.iter().map(|(_, value)| &value[..]))?;
@@ -115,15 +124,18 @@ impl CommandEnv<'_> {
         job: &ComponentJob,
         secrets: &Secrets,
     ) -> BTreeMap<String, OsString> {
-        let mut all = inherit_variables();
-        let mut set = |name: &str, value: OsString| drop(all.insert(name.to_owned(), value));
+        let mut variables = inherit_variables();
+        let mut set = |name: &str, value: OsString| drop(variables.insert(name.to_owned(), value));
         set("TMPDIR", job.scratch.join("tmp").into());
         // Terraform must use its own cache folder, and not prompt.
         set("TF_DATA_DIR", job.scratch.join("terraform").into());
         set("TF_IN_AUTOMATION", "1".into());
         set("TF_INPUT", "0".into());
         set("CHECKPOINT_DISABLE", "1".into());
-        for (name, value) in self.policy.variables(self.name, &job.target.component) {
+        let variables_of_policy = self
+            .policy
+            .variables(self.environment, &job.target.component);
+        for (name, value) in variables_of_policy {
             set(name.as_str(), value.into());
         }
         for (name, value) in &secrets.values {
@@ -133,7 +145,7 @@ impl CommandEnv<'_> {
             set(name, value.into());
         }
         set("DEPLOY_PLAN", job.plan_file().into());
-        all
+        variables
     }
 
     /// Returns the variables that describe the job to a command. A missing value is empty.
@@ -148,15 +160,15 @@ impl CommandEnv<'_> {
             .last_good
             .iter()
             .filter(|(other, _)| **other != target.component);
-        let good: Vec<String> = others
+        let last_good: Vec<String> = others
             .map(|(other, commit)| format!("{other}={commit}"))
             .collect();
         let version = target.version.as_ref().map(ToString::to_string);
         let previous = job.previous.map(|commit| commit.to_string());
         let run = self.run.map(|run| run.to_string());
-        let url = render_url(self.name, self.rules);
+        let url = render_url(self.environment, self.rules);
         [
-            ("DEPLOY_ENV", self.name.to_string()),
+            ("DEPLOY_ENV", self.environment.to_string()),
             ("DEPLOY_COMPONENT", target.component.to_string()),
             ("DEPLOY_COMMIT", target.commit.to_string()),
             ("DEPLOY_SHORT", target.commit.0.prefix(7)),
@@ -164,7 +176,7 @@ impl CommandEnv<'_> {
             ("DEPLOY_PREVIOUS_COMMIT", previous.unwrap_or_default()),
             ("DEPLOY_ARTIFACT", artifacts.join(" ")),
             ("DEPLOY_URL", url.unwrap_or_default()),
-            ("DEPLOY_GOOD", good.join(" ")),
+            ("DEPLOY_GOOD", last_good.join(" ")),
             ("DEPLOY_RUN", run.unwrap_or_default()),
         ]
     }
@@ -176,7 +188,7 @@ pub fn render_url(name: &EnvName, rules: &Environment) -> Option<String> {
     rules.url.as_ref()?.render(value).ok()
 }
 
-/// Returns the variables that every command gets.
+/// Returns the variables that every command inherits from this program.
 pub fn inherit_variables() -> BTreeMap<String, OsString> {
     INHERITED_VARIABLES
         .iter()
@@ -188,7 +200,7 @@ pub fn inherit_variables() -> BTreeMap<String, OsString> {
 fn read_secret(
     name: &VarName,
     secret: &Secret,
-    stop: &Cancellation,
+    cancellation: &Cancellation,
 ) -> Result<Vec<u8>, SecretError> {
     let spec = CommandSpec {
         program: Program::Shell(secret.command.as_str()),
@@ -201,8 +213,8 @@ fn read_secret(
         log: None,
         on_line: None,
     };
-    let result =
-        process::run(&spec, stop).map_err(|error| SecretError::Start(name.clone(), error))?;
+    let result = process::run(&spec, cancellation)
+        .map_err(|error| SecretError::Start(name.clone(), error))?;
     if !result.end.is_success() {
         return Err(SecretError::Failed(name.clone(), result.end));
     }

@@ -9,7 +9,8 @@ use crate::domain::name::ComponentName;
 
 /// The commands of a run, in the order in which they ended. Several threads add to it.
 ///
-/// Of more commands than an entry can list, the last ones are kept, since they decided the outcome.
+/// If there are more commands than an entry can list, keeps the last ones, because they decided the
+/// outcome.
 #[derive(Debug, Default)]
 pub struct CommandLog(Mutex<VecDeque<CommandRecord>>);
 

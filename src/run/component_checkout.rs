@@ -61,7 +61,7 @@ pub enum CheckoutError {
 /// The files of a component at a commit, and the folder that they are written to.
 #[derive(Debug, Clone)]
 pub struct ComponentCheckout {
-    /// The folder. Nothing else is in it.
+    /// The folder. It contains only these files.
     pub folder: PathBuf,
     files: Arc<[ComponentFile]>,
     /// The targets of the symbolic links among the files.
@@ -107,18 +107,18 @@ impl ComponentCheckout {
     /// leads out of the component, or if a file cannot be written.
     pub fn write(&self) -> Result<(), CheckoutError> {
         check_files(&self.files, &self.links, self.ignores_submodules)?;
-        let failed = |source| CheckoutError::Folder {
+        let folder_error = |source| CheckoutError::Folder {
             path: self.folder.clone(),
             source,
         };
-        remove_folder(&self.folder).map_err(failed)?;
+        remove_folder(&self.folder).map_err(folder_error)?;
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.folder)
-            .map_err(failed)?;
+            .map_err(folder_error)?;
         self.writer.write_files(&self.files, &self.folder)?;
-        change_permissions(&self.folder, |mode| mode & !0o222).map_err(failed)
+        change_permissions(&self.folder, |mode| mode & !0o222).map_err(folder_error)
     }
 
     /// Finds a path that a failed command may have looked for: one that the command or its output
@@ -138,15 +138,15 @@ impl ComponentCheckout {
         });
         let mut candidates: Vec<String> = Vec::new();
         for word in words.filter(|word| word.contains(char::is_alphanumeric)) {
-            for from in [base, ""] {
-                candidates.extend(join_path(from, word).filter(|path| !self.has_path(path)));
+            for start in [base, ""] {
+                candidates.extend(join_path(start, word).filter(|path| !self.has_path(path)));
             }
         }
         candidates.dedup();
         candidates.truncate(MAX_CANDIDATES);
-        let found = self.writer.find_paths(commit, &candidates).ok()?;
+        let existing = self.writer.find_paths(commit, &candidates).ok()?;
         let find_match = |candidate: &String| {
-            found
+            existing
                 .iter()
                 .find(|path| path.trim_end_matches('/') == candidate)
         };
@@ -241,10 +241,10 @@ fn check_files(
 
 /// Checks that no two names in one folder differ only in case.
 fn check_case(files: &[ComponentFile]) -> Result<(), CheckoutError> {
-    let mut known: BTreeMap<Vec<u8>, &[u8]> = BTreeMap::new();
+    let mut paths_by_folded_name: BTreeMap<Vec<u8>, &[u8]> = BTreeMap::new();
     for file in files {
         for path in list_folders(&file.path).chain([&file.path[..]]) {
-            if let Some(other) = known.insert(fold_path_case(path), path)
+            if let Some(other) = paths_by_folded_name.insert(fold_path_case(path), path)
                 && other != path
             {
                 return Err(CheckoutError::CaseCollision(
@@ -275,7 +275,8 @@ fn show_path(path: &[u8]) -> String {
     sanitize(&String::from_utf8_lossy(path))
 }
 
-/// The files, folders and symbolic links of a component, in which links are followed.
+/// The paths of a component's files and folders, and its symbolic links, to find out where a link
+/// leads.
 struct FileTree<'a> {
     /// All paths, including those of folders.
     paths: BTreeSet<&'a [u8]>,

@@ -14,7 +14,7 @@ use std::time::Duration;
 use self::plan_step::summarize_plan;
 use self::step_failure::StepFailure;
 use super::cancellation::Cancellation;
-use super::command_env::{CommandEnv, ComponentJob};
+use super::command_env::{CommandEnv, ComponentJob, SecretPurpose};
 use super::command_log::CommandLog;
 use super::process::{
     self, CapturedOutput, CommandEnd, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream,
@@ -27,6 +27,8 @@ use crate::domain::policy::{Component, ShellCommand};
 
 /// The first pause before a retry. It doubles with each retry.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How long a pause sleeps between its checks for a cancellation.
+const CANCELLATION_INTERVAL: Duration = Duration::from_millis(50);
 /// The pause stops doubling after this many retries.
 const MAX_DOUBLINGS: u32 = 5;
 
@@ -102,8 +104,8 @@ pub trait StepObserver: Sync {
         step: ComponentStep,
         result: Result<&str, &StepError>,
     );
-    /// Reports that a component could not be planned now: because it waits for these components,
-    /// or because of an error if there are none.
+    /// Reports that a plan command failed. If `waits_for` is not empty, the plan is made again
+    /// after these components are deployed.
     fn on_plan_missing(
         &self,
         component: &ComponentName,
@@ -210,7 +212,7 @@ impl StepRunner<'_> {
     pub fn wait_before_retry(&self, tries: u32) -> bool {
         let end = Deadline::after(RETRY_PAUSE * (1 << tries.min(MAX_DOUBLINGS)));
         while !end.has_passed() && !self.cancellation.is_draining() {
-            std::thread::sleep(end.time_left().min(Duration::from_millis(50)));
+            std::thread::sleep(end.time_left().min(CANCELLATION_INTERVAL));
         }
         !self.cancellation.is_draining()
     }
@@ -262,7 +264,9 @@ impl StepRunner<'_> {
             let mut reason = failure.to_string();
             let mut is_explained = failure.is_explained();
             if let Some(missing) = self.find_missing_path(job, step, &failure) {
-                // A folder may only be a word that means something else, such as a component.
+                // A missing file is the cause, so the command's output does not explain the
+                // failure. A folder is not certain to be the cause: its name in the output may mean
+                // something else, such as a component.
                 is_explained &= missing.ends_with('/');
                 reason = format!(
                     "{reason}; {missing} is in the commit but does not belong to {component}: add it to the component's paths, or to `shared`"
@@ -294,11 +298,13 @@ impl StepRunner<'_> {
         step: ComponentStep,
     ) -> Result<CapturedOutput, StepFailure> {
         let component = &job.target.component;
-        let secrets = self.command_env.read_secrets(
-            component,
-            step == ComponentStep::Plan,
-            self.cancellation,
-        )?;
+        let secret_purpose = match step {
+            ComponentStep::Plan => SecretPurpose::Plan,
+            _ => SecretPurpose::Deploy,
+        };
+        let secrets =
+            self.command_env
+                .read_secrets(component, secret_purpose, self.cancellation)?;
         let on_line = |_: Stream, line: &[u8]| {
             self.observer
                 .on_line(component, &|| secrets.mask.clean_line(line));

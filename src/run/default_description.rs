@@ -1,7 +1,7 @@
 //! The default description of a deployment: the subjects of its new commits.
 //!
-//! Subjects come from untrusted commits. They are made safe and cut, so that a commit can neither
-//! break an entry nor send control sequences to a terminal.
+//! Subjects come from untrusted commits. Control characters are removed and long subjects are cut,
+//! so that a commit can neither make an entry invalid nor send control sequences to a terminal.
 
 use std::collections::BTreeSet;
 
@@ -30,18 +30,21 @@ pub fn build_description(
         .changed()
         .map(|change| change.target.commit.0)
         .collect();
-    let from: BTreeSet<CommitId> = deployment
+    let previous_commits: BTreeSet<CommitId> = deployment
         .changed()
         .filter_map(|change| change.from)
         .collect();
-    let from: Vec<Oid> = from.into_iter().map(|commit| commit.0).collect();
+    let previous_commits: Vec<Oid> = previous_commits
+        .into_iter()
+        .map(|commit| commit.0)
+        .collect();
     let mut new_commits: Vec<Oid> = Vec::new();
     for target in targets {
-        if from.is_empty() {
+        if previous_commits.is_empty() {
             new_commits.push(target);
             continue;
         }
-        match repository.commits_between(target, &from, MAX_COMMITS) {
+        match repository.commits_between(target, &previous_commits, MAX_COMMITS) {
             Ok(commits) => new_commits.extend(commits),
             Err(Error::LimitExceeded { .. } | Error::Shallow | Error::Missing(_)) => {
                 return Ok(None);

@@ -56,22 +56,22 @@ pub fn digest_path(path: &Path) -> Result<Digest, DigestError> {
 /// Returns the digest of a folder's list of files.
 fn digest_folder(folder: &Path) -> Result<Digest, DigestError> {
     let mut records = Vec::new();
-    for found in walkdir::WalkDir::new(folder) {
-        let found = found.map_err(|error| {
+    for entry in walkdir::WalkDir::new(folder) {
+        let entry = entry.map_err(|error| {
             let path = error.path().unwrap_or(folder).to_owned();
             DigestError::Read {
                 path,
                 source: error.into(),
             }
         })?;
-        if found.file_type().is_dir() {
+        if entry.file_type().is_dir() {
             continue;
         }
         if records.len() >= MAX_FILES {
             return Err(DigestError::TooMany);
         }
-        let relative = found.path().strip_prefix(folder).unwrap_or(found.path());
-        records.push((join_with_slashes(relative), read_file_record(found.path())?));
+        let relative = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+        records.push((join_with_slashes(relative), read_file_record(entry.path())?));
     }
     if records.is_empty() {
         return Err(DigestError::Empty(folder.to_owned()));

@@ -101,15 +101,15 @@ impl TestResults {
         if !matches!(root.tag_name().name(), "testsuites" | "testsuite") {
             return Err(JunitError::WrongRoot(sanitize(root.tag_name().name())));
         }
-        let before = self.failed.len();
-        let claimed = self.add_suites(root)?;
-        if claimed > 0 && self.failed.len() == before {
+        let failed_before = self.failed.len();
+        let claimed_failures = self.add_suites(root)?;
+        if claimed_failures > 0 && self.failed.len() == failed_before {
             // The suites count failures, but no test case failed, for example because a suite could
             // not start.
-            let failures = if claimed == 1 {
+            let failures = if claimed_failures == 1 {
                 "1 failure that names no test".to_owned()
             } else {
-                format!("{claimed} failures that name no test")
+                format!("{claimed_failures} failures that name no test")
             };
             self.failed
                 .push(to_plain_line(&format!("{name}: {failures}")));
@@ -119,12 +119,12 @@ impl TestResults {
 
     /// Adds the results of all suites. Returns the largest number of failures that a suite claims.
     fn add_suites(&mut self, root: Node<'_, '_>) -> Result<u64, JunitError> {
-        let (mut claimed, mut pending) = (0, vec![(root, 0)]);
+        let (mut claimed_failures, mut pending) = (0, vec![(root, 0)]);
         while let Some((suite, depth)) = pending.pop() {
             if depth > MAX_DEPTH {
                 return Err(JunitError::TooDeep);
             }
-            claimed = claimed
+            claimed_failures = claimed_failures
                 .max(read_count(suite, "failures")?.saturating_add(read_count(suite, "errors")?));
             let mut inner = Vec::new();
             for child in suite.children().filter(Node::is_element) {
@@ -137,12 +137,12 @@ impl TestResults {
             }
             pending.extend(inner.into_iter().rev());
         }
-        Ok(claimed)
+        Ok(claimed_failures)
     }
 
     /// Adds the result of one test case.
     fn add_case(&mut self, case: Node<'_, '_>) {
-        let has = |names: &[&str]| {
+        let has_child = |names: &[&str]| {
             case.children()
                 .any(|child| child.is_element() && names.contains(&child.tag_name().name()))
         };
@@ -154,12 +154,13 @@ impl TestResults {
                 .into_iter()
                 .any(|value| words.iter().any(|word| value.eq_ignore_ascii_case(word)))
         };
-        if has(&["failure", "error"]) || has_status(&["fail", "failed", "failure", "error"]) {
+        if has_child(&["failure", "error"]) || has_status(&["fail", "failed", "failure", "error"]) {
             self.failed.push(read_title(case));
-        } else if has(&["skipped"]) || has_status(&["notrun", "disabled", "skipped", "suppressed"])
+        } else if has_child(&["skipped"])
+            || has_status(&["notrun", "disabled", "skipped", "suppressed"])
         {
             self.skipped += 1;
-        } else if has(&["flakyFailure", "flakyError"]) {
+        } else if has_child(&["flakyFailure", "flakyError"]) {
             self.warned.push(read_title(case));
         } else {
             self.passed.push(read_title(case));

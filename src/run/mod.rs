@@ -18,8 +18,8 @@ pub mod preview;
 pub mod process;
 pub mod proposed_approval;
 pub mod replay;
-pub mod run_dirs;
 pub mod schedule;
+pub mod work_dirs;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,9 @@
 //! Sends notifications to the channels in the policy's `notify`.
 //!
-//! A run never waits for them: each channel has its own thread and queue. Failed attempts are
-//! retried with growing pauses while the run continues. Messages that were not delivered in the end
-//! are returned, so that the run can report them. Nothing here can fail a deployment.
+//! A run does not wait for them, except for a short time at its end: each channel has its own
+//! thread and queue. Failed attempts are retried with growing pauses while the run continues.
+//! Undelivered messages are returned, so that the run can report them. A failed notification never
+//! fails a deployment.
 
 mod cloudevents;
 mod delivery;
@@ -27,8 +28,14 @@ use crate::domain::policy::{Notify, NotifyChannel, WebhookFormat};
 
 /// Sends notifications about the events of a run.
 pub struct Notifier {
-    workers: Vec<(Notify, Worker)>,
+    channels: Vec<ChannelWorker>,
     limits: Limits,
+}
+
+/// A channel of the policy and the worker that sends its messages.
+struct ChannelWorker {
+    notify: Notify,
+    worker: Worker,
 }
 
 impl Notifier {
@@ -42,25 +49,25 @@ impl Notifier {
                 String::new()
             };
             let channel_name = format!("{}{number}", notify.channel);
-            (
-                notify.clone(),
-                Worker::new(
+            ChannelWorker {
+                notify: notify.clone(),
+                worker: Worker::new(
                     channel_name,
                     notify.channel.clone(),
                     Arc::clone(commands),
                     limits,
                 ),
-            )
+            }
         };
         Self {
-            workers: notify.iter().enumerate().map(start_worker).collect(),
+            channels: notify.iter().enumerate().map(start_worker).collect(),
             limits,
         }
     }
 
-    /// Queues a notice for every channel that wants its event, and returns immediately.
+    /// Queues a notice for every channel that subscribes to its event, and returns immediately.
     pub fn send(&self, notice: &Notice) {
-        for (notify, worker) in &self.workers {
+        for ChannelWorker { notify, worker } in &self.channels {
             if !notify.on.contains(&notice.event) {
                 continue;
             }
@@ -74,12 +81,12 @@ impl Notifier {
     /// undelivered messages.
     pub fn finish(self) -> Vec<Undelivered> {
         let end = Deadline::after(self.limits.finish_timeout);
-        for (_, worker) in &self.workers {
-            worker.finish_by(end);
+        for channel in &self.channels {
+            channel.worker.finish_by(end);
         }
-        self.workers
+        self.channels
             .iter()
-            .flat_map(|(_, worker)| worker.wait_for_undelivered(end))
+            .flat_map(|channel| channel.worker.wait_for_undelivered(end))
             .collect()
     }
 }
@@ -87,8 +94,8 @@ impl Notifier {
 impl Drop for Notifier {
     /// Ends the threads. If [`Self::finish`] was not called, the queued messages are dropped.
     fn drop(&mut self) {
-        for (_, worker) in &self.workers {
-            worker.finish_by(Deadline::after(Duration::ZERO));
+        for channel in &self.channels {
+            channel.worker.finish_by(Deadline::after(Duration::ZERO));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Works out how each component of a deployment ended, from one reported outcome for the whole and,
-//! if some components differ, outcomes for those.
+//! Works out how each component of a deployment ended. A report has one outcome for the whole
+//! deployment, and outcomes for the components that differ from it.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ pub struct OutcomeReport {
 /// Why a report does not fit a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutcomeError {
-    /// No component was to be changed.
+    /// The deployment changes no component, but the report is not a success.
     #[error("the deployment changes no component, so none can have failed")]
     NothingChanged,
     /// The report is about a component that the deployment does not change.
@@ -47,10 +47,10 @@ pub enum OutcomeError {
     NotChanged(ComponentName),
     /// The component has no previous version to return to.
     #[error("{0} has no previous version, so it cannot have been rolled back: report it as failed")]
-    NothingBefore(ComponentName),
+    NoPreviousVersion(ComponentName),
     /// A component that did not succeed was reported as verified.
     #[error("only a component that succeeded can have passed its verification")]
-    Verification,
+    PassedWithoutSuccess,
 }
 
 /// Returns how each component ended.
@@ -58,8 +58,8 @@ pub fn resolve_results(
     components: &[ComponentChange],
     report: &OutcomeReport,
 ) -> Result<Vec<RecordedResult>, OutcomeError> {
-    let named = report.outcomes.keys().chain(report.verifications.keys());
-    if let Some(unchanged) = named.into_iter().find(|name| {
+    let reported_names = report.outcomes.keys().chain(report.verifications.keys());
+    if let Some(unchanged) = reported_names.into_iter().find(|name| {
         !components
             .iter()
             .any(|change| change.target.component == **name)
@@ -83,7 +83,7 @@ pub fn resolve_results(
             .iter()
             .any(|change| outcome_of(change) == ReportedOutcome::Succeeded)
     {
-        return Err(OutcomeError::Verification);
+        return Err(OutcomeError::PassedWithoutSuccess);
     }
     let cause = components.iter().find(|change| {
         matches!(
@@ -115,16 +115,19 @@ fn resolve_result(
         (true, ReportedOutcome::Succeeded) => Outcome::Destroyed,
     };
     let to = match (outcome, change.from) {
-        (Outcome::RolledBack, None) => return Err(OutcomeError::NothingBefore(component)),
+        (Outcome::RolledBack, None) => return Err(OutcomeError::NoPreviousVersion(component)),
         (Outcome::RolledBack, from) => from,
         _ => None,
     };
     let because = cause.filter(|_| outcome == Outcome::Skipped).cloned();
-    let verified = report.verifications.get(&component);
-    let verification = match (outcome, verified.copied().unwrap_or(report.verification)) {
+    let own_verification = report.verifications.get(&component);
+    let verification = match (
+        outcome,
+        own_verification.copied().unwrap_or(report.verification),
+    ) {
         (Outcome::Succeeded, verification) => verification,
-        (_, VerificationResult::Passed) if verified.is_some() => {
-            return Err(OutcomeError::Verification);
+        (_, VerificationResult::Passed) if own_verification.is_some() => {
+            return Err(OutcomeError::PassedWithoutSuccess);
         }
         (Outcome::Failed | Outcome::RolledBack, VerificationResult::Failed)
             if !change.is_removal() =>
@@ -153,7 +156,8 @@ pub fn add_targets(
         .collect()
 }
 
-/// Builds the `finish` of a run from its start and the results, without a status, commands and logs.
+/// Builds the `finish` of a run from its start and the results, without a status, commands and
+/// logs.
 pub fn build_finish(
     start: u64,
     run: RunId,
@@ -269,7 +273,7 @@ mod tests {
         mixed.verifications = [("db".parse().unwrap(), PASSED)].into();
         assert_eq!(
             resolve_results(&all, &mixed),
-            Err(OutcomeError::Verification)
+            Err(OutcomeError::PassedWithoutSuccess)
         );
         for stray in ["x", "y"] {
             let stray: ComponentName = stray.parse().unwrap();
@@ -286,7 +290,7 @@ mod tests {
     #[test]
     fn impossible_reports() {
         let new = [change("api", false, false)];
-        let nothing_before = Err(OutcomeError::NothingBefore("api".parse().unwrap()));
+        let nothing_before = Err(OutcomeError::NoPreviousVersion("api".parse().unwrap()));
         assert_eq!(
             resolve_results(&new, &make_report(ReportedOutcome::RolledBack, NONE)),
             nothing_before
@@ -297,7 +301,7 @@ mod tests {
         );
         assert_eq!(
             resolve_results(&new, &make_report(ReportedOutcome::Failed, PASSED)),
-            Err(OutcomeError::Verification)
+            Err(OutcomeError::PassedWithoutSuccess)
         );
     }
 }

@@ -28,7 +28,7 @@ pub struct Preview {
     pub statement: Statement,
     /// The verdict of the rules.
     pub verdict: Verdict,
-    /// The components that a run would leave out. Empty unless it was asked for.
+    /// The components that a run would leave out. Only [`Previewer::preview_run`] lists them.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -42,7 +42,7 @@ impl Preview {
 /// Why the rules could not be evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum PreviewError {
-    /// The content of the deployment could not be worked out.
+    /// The components of the deployment could not be determined.
     #[error(transparent)]
     Build(#[from] BuildError),
     /// The facts could not be read.
@@ -63,7 +63,7 @@ pub struct Previewer<'a> {
     pub remote: Option<&'a str>,
     /// The inputs of the deployment.
     pub inputs: DeploymentInputs,
-    /// The person who asks for it, if it is another person than the signer.
+    /// The person who requests the deployment, if the signer is another person.
     pub requested_by: Option<Person>,
 }
 
@@ -71,25 +71,25 @@ impl Previewer<'_> {
     /// Returns what the rules would decide if this person started the deployment now.
     pub fn preview_start(
         &self,
-        by: &Person,
+        person: &Person,
         spec: &DeploymentSpec<'_>,
     ) -> Result<Preview, PreviewError> {
-        self.preview(by, spec, false)
+        self.preview(person, spec, false)
     }
 
     /// Like [`Self::preview_start`], and also lists the components that a run of all components
     /// that differ would leave out.
     pub fn preview_run(
         &self,
-        by: &Person,
+        person: &Person,
         spec: &DeploymentSpec<'_>,
     ) -> Result<Preview, PreviewError> {
-        self.preview(by, spec, true)
+        self.preview(person, spec, true)
     }
 
     fn preview(
         &self,
-        by: &Person,
+        person: &Person,
         spec: &DeploymentSpec<'_>,
         lists_left_out: bool,
     ) -> Result<Preview, PreviewError> {
@@ -98,7 +98,7 @@ impl Previewer<'_> {
             repository: self.repository,
             project: self.project,
             remote: self.remote,
-            person: by,
+            person,
             signer: None,
             options: AppendOptions {
                 dry_run: true,

@@ -17,8 +17,10 @@ use crate::ledger::writer::LedgerSnapshot;
 pub fn refuse_proposed_approval(
     snapshot: &LedgerSnapshot<'_>,
     policy: &Policy,
-    (env, deployment): (&EnvRef, &Deployment),
-    (by, approve): (&Person, &Approve),
+    env: &EnvRef,
+    deployment: &Deployment,
+    by: &Person,
+    approve: &Approve,
     now: Time,
 ) -> Fact<Option<ApprovalRefusal>> {
     let chain = &snapshot.tip.chain;
@@ -28,9 +30,9 @@ pub fn refuse_proposed_approval(
         key: None,
         policy_text: None,
     };
-    let mut others = snapshot.tips.clone();
-    others.remove(env.ledger());
+    let mut other_tips = snapshot.tips.clone();
+    other_tips.remove(env.ledger());
     let gatherer = snapshot.gatherer;
-    let facts = gatherer.gather_to_approve(policy, &request, &others, chain.clone());
+    let facts = gatherer.gather_to_approve(policy, &request, &other_tips, chain.clone());
     rules::refuse_proposed_approval(policy, &request, &facts, now, by, approve)
 }

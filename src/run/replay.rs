@@ -6,7 +6,7 @@
 //! even if the other policy would have refused them too. Signatures were checked at the time and
 //! are not checked again. The files that belong to a component are those of the time.
 
-mod log;
+mod ledger_index;
 mod rejudge;
 mod replay_spec;
 
@@ -24,11 +24,11 @@ use crate::domain::time::Time;
 use crate::domain::verdict::{CheckResult, Decision, Rule, Verdict};
 use crate::git::{Repository, Result};
 use crate::ledger::{Project, Tips};
-use log::{EntryPosition, LedgerIndex};
+use ledger_index::{EntryPosition, LedgerIndex};
 use rejudge::{PastDeployment, PastLoader};
 pub use replay_spec::ReplaySpec;
 
-/// How many deployments a thread judges in one batch.
+/// The number of deployments that a thread judges in one batch.
 const BATCH_SIZE: usize = 200;
 
 /// A past deployment on which the other policy decides differently.
@@ -184,38 +184,41 @@ pub fn replay(
     spec: &ReplaySpec<'_>,
 ) -> Result<ReplayResult> {
     let shared = repository.share();
-    let logs: Vec<(&LedgerName, &EntryId)> = tips.iter().collect();
-    let logs = logs.into_par_iter().map(|(ledger, tip)| {
-        LedgerIndex::read(&shared.fork(), ledger, *tip, spec.since).map(|log| (ledger.clone(), log))
+    let tips: Vec<(&LedgerName, &EntryId)> = tips.iter().collect();
+    let indexes = tips.into_par_iter().map(|(ledger, tip)| {
+        let index = LedgerIndex::read(&shared.fork(), ledger, *tip, spec.since)?;
+        Ok((ledger.clone(), index))
     });
-    let logs: BTreeMap<LedgerName, LedgerIndex> = logs.collect::<Result<_>>()?;
+    let indexes: BTreeMap<LedgerName, LedgerIndex> = indexes.collect::<Result<_>>()?;
     let mut empty_result = ReplayResult::default();
     empty_result.counts.extend(
-        logs.keys()
+        indexes
+            .keys()
             .filter(|ledger| ledger.is_environment())
             .cloned()
-            .map(|it| (it, DecisionCounts::default())),
+            .map(|ledger| (ledger, DecisionCounts::default())),
     );
-    let batches = logs.iter().filter(|(ledger, _)| ledger.is_environment());
-    let batches = batches.flat_map(|(ledger, log)| {
-        log.deployments
+    let batches = indexes.iter().filter(|(ledger, _)| ledger.is_environment());
+    let batches = batches.flat_map(|(ledger, index)| {
+        index
+            .deployments
             .chunks(BATCH_SIZE)
-            .map(move |it| (ledger, it))
+            .map(move |positions| (ledger, positions))
     });
     let batches: Vec<(&LedgerName, &[EntryPosition])> = batches.collect();
-    let judged = batches.into_par_iter().map(|(ledger, positions)| {
+    let results = batches.into_par_iter().map(|(ledger, positions)| {
         let repository = shared.fork();
-        let past = PastLoader::new(&repository, project, &logs, spec);
+        let past = PastLoader::new(&repository, project, &indexes, spec);
         let mut result = ReplayResult::default();
         for position in positions {
             result.add(judge_again(&past, ledger, *position)?);
         }
         Ok(ReplayResult::default().merge(result, spec.max_cases))
     });
-    let judged = judged.try_reduce(ReplayResult::default, |left, right| {
+    let merged = results.try_reduce(ReplayResult::default, |left, right| {
         Ok(left.merge(right, spec.max_cases))
     })?;
-    Ok(empty_result.merge(judged, spec.max_cases))
+    Ok(empty_result.merge(merged, spec.max_cases))
 }
 
 /// Judges one deployment under the policy of its time and under the other policy.
@@ -225,17 +228,17 @@ fn judge_again(
     position: EntryPosition,
 ) -> Result<ReplayOutcome> {
     let deployment = past.load_deployment(ledger, position)?;
-    let then = deployment.judge_as_made();
-    let now = deployment.judge_under(&deployment.policies.proposal);
-    let case = |deployment: PastDeployment<'_>, verdict, is_refused_in_force| ReplayCase {
+    let original = deployment.judge_as_made();
+    let proposed = deployment.judge_under(&deployment.policies.proposal);
+    let make_case = |deployment: PastDeployment<'_>, verdict| ReplayCase {
         id: position.id,
         statement: deployment.statement,
         verdict,
-        is_refused_in_force,
+        is_refused_in_force: false,
     };
-    Ok(match (then.decision(), now.decision()) {
+    Ok(match (original.decision(), proposed.decision()) {
         (Decision::Refused, Decision::Allowed) => {
-            ReplayOutcome::Allowed(case(deployment, now, false))
+            ReplayOutcome::Allowed(make_case(deployment, proposed))
         }
         (Decision::Refused, _) => ReplayOutcome::Same(ledger.clone()),
         (_, Decision::Refused) => {
@@ -243,19 +246,21 @@ fn judge_again(
                 .judge_under(&deployment.policies.in_force)
                 .decision()
                 == Decision::Refused;
-            ReplayOutcome::Refused(case(deployment, now, is_refused_in_force))
+            ReplayOutcome::Refused(ReplayCase {
+                is_refused_in_force,
+                ..make_case(deployment, proposed)
+            })
         }
         (Decision::Allowed, Decision::CannotTell) => {
-            ReplayOutcome::Undecided(case(deployment, now, false))
+            ReplayOutcome::Undecided(make_case(deployment, proposed))
         }
-        // If a deployment was accepted only because of its break-glass, check whether it would
-        // still need one.
+        // If a deployment was accepted only because of its break-glass, check whether the other
+        // policy would accept it without one.
         _ => match deployment.without_break_glass() {
-            Some(plain) if plain.judge_as_made().decision() == Decision::Refused => {
-                let without = plain.judge_under(&plain.policies.proposal);
-                let is_needless = without.decision() == Decision::Allowed;
-                if is_needless {
-                    ReplayOutcome::Allowed(case(deployment, without, false))
+            Some(ordinary) if ordinary.judge_as_made().decision() == Decision::Refused => {
+                let proposed = ordinary.judge_under(&ordinary.policies.proposal);
+                if proposed.decision() == Decision::Allowed {
+                    ReplayOutcome::Allowed(make_case(deployment, proposed))
                 } else {
                     ReplayOutcome::Same(ledger.clone())
                 }

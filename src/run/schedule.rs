@@ -31,14 +31,14 @@ pub trait SchedulerCallbacks<J, T, E> {
     /// Prepares the work on a component whose turn it is.
     ///
     /// # Errors
-    /// The work cannot start: the component has failed.
+    /// The work cannot start. The component counts as failed.
     fn prepare(&mut self, component: &ComponentName) -> Result<J, E>;
 
     /// Checks whether work that has started may continue. The work calls this before each step with
     /// effects.
     ///
     /// # Errors
-    /// It may not: the component has failed.
+    /// The work must not continue. The component counts as failed.
     fn check_continue(&mut self, component: &ComponentName) -> Result<(), E>;
 
     /// Handles the result of a component, before any component that waits for it starts.
@@ -55,13 +55,13 @@ impl<T, E> ContinueGuard<'_, T, E> {
     /// Asks whether the work may continue, and waits for the answer.
     ///
     /// # Errors
-    /// The work may not continue. There is no reason if the caller's thread has ended.
+    /// The work must not continue. There is no reason if the caller's thread has ended.
     pub fn check(&self) -> Result<(), Option<E>> {
-        let (answer, answered) = mpsc::channel();
+        let (answer, response) = mpsc::channel();
         self.caller
             .send(WorkerMessage::AskContinue(self.name, answer))
             .map_err(|_| None)?;
-        answered.recv().map_err(|_| None)?.map_err(Some)
+        response.recv().map_err(|_| None)?.map_err(Some)
     }
 }
 
@@ -148,9 +148,12 @@ impl<'g, T, E> Schedule<'g, T, E> {
     /// with the longest path.
     fn take_next(&mut self) -> Option<&'g ComponentName> {
         let is_ready = |name: &&&ComponentName| {
-            self.graph
-                .predecessors(name)
-                .all(|before| matches!(self.results.get(before), Some(TaskResult::Succeeded(_))))
+            self.graph.predecessors(name).all(|predecessor| {
+                matches!(
+                    self.results.get(predecessor),
+                    Some(TaskResult::Succeeded(_))
+                )
+            })
         };
         // `max_by_key` returns the last of equals, so the order is reversed to get the first name.
         let next = self
@@ -172,12 +175,12 @@ impl<'g, T, E> Schedule<'g, T, E> {
         result: Result<T, E>,
     ) {
         callbacks.on_result(name, &result);
-        let failed = result.is_err();
+        let has_failed = result.is_err();
         self.results.insert(
             name.clone(),
             result.map_or_else(TaskResult::Failed, TaskResult::Succeeded),
         );
-        if !failed {
+        if !has_failed {
             return;
         }
         let mut pending = vec![name.clone()];
@@ -185,7 +188,11 @@ impl<'g, T, E> Schedule<'g, T, E> {
             let dependents: Vec<&ComponentName> = self
                 .waiting
                 .iter()
-                .filter(|it| self.graph.predecessors(it).any(|before| *before == skipped))
+                .filter(|it| {
+                    self.graph
+                        .predecessors(it)
+                        .any(|predecessor| *predecessor == skipped)
+                })
                 .copied()
                 .collect();
             for dependent in dependents {

@@ -97,7 +97,7 @@ const KINDS: [&str; 32] = [
     "policy approve",
 ];
 
-/// How often each kind of entry was accepted.
+/// How many times each kind of entry was accepted.
 type Tally = BTreeMap<String, usize>;
 
 /// A project with random code, policies and entries.
@@ -286,7 +286,7 @@ impl World {
             let (dice, commits, proposals) = (&self.dice, &self.commits[..], &self.proposals[..]);
             let focus = self.focus.borrow().commit;
             Drafter {
-                view: snapshot,
+                snapshot,
                 policy: &policy,
                 dice,
                 commits,

@@ -37,9 +37,9 @@ pub(super) fn read_policy(repository: &Repository) -> GitResult<Option<Arc<Polic
     FactGatherer::new(repository, &project).policy_at(tip)
 }
 
-/// Lists the refs that must be handed over under a policy: its enforced branches, and the branches
-/// that are symbolic refs to them.
-pub(super) fn list_wanted_refs(
+/// Lists the branches that must be handed over under a policy: its enforced branches, and the
+/// symbolic refs to them.
+pub(super) fn list_handover_branches(
     repository: &Repository,
     policy: Option<&Policy>,
 ) -> GitResult<BTreeSet<String>> {
@@ -47,16 +47,16 @@ pub(super) fn list_wanted_refs(
         .into_iter()
         .flat_map(Policy::enforced_branches)
         .map(|branch| format!("{BRANCH_PREFIX}{}", branch.as_str()));
-    let mut wanted: BTreeSet<String> = branches.collect();
-    if wanted.is_empty() {
-        return Ok(wanted);
+    let mut required: BTreeSet<String> = branches.collect();
+    if required.is_empty() {
+        return Ok(required);
     }
-    let listed = repository
+    let output = repository
         .git("for-each-ref")
         .args(["--format=%(refname) %(symref)", BRANCH_PREFIX])
         .run()?
         .into_stdout()?;
-    for line in String::from_utf8_lossy(&listed).lines() {
+    for line in String::from_utf8_lossy(&output).lines() {
         let Some((alias, _)) = line
             .split_once(' ')
             .filter(|(_, target)| !target.is_empty())
@@ -64,27 +64,27 @@ pub(super) fn list_wanted_refs(
             continue;
         };
         let target = repository.symref_target(alias.as_bytes())?;
-        if target.is_some_and(|target| wanted.contains(&*String::from_utf8_lossy(&target))) {
-            wanted.insert(alias.to_owned());
+        if target.is_some_and(|target| required.contains(&*String::from_utf8_lossy(&target))) {
+            required.insert(alias.to_owned());
         }
     }
-    Ok(wanted)
+    Ok(required)
 }
 
 /// Sets the setting to exactly these branches. Values for other refs are kept.
 pub(super) fn write_handover_setting(
     repository: &Repository,
-    wanted: &BTreeSet<String>,
+    required: &BTreeSet<String>,
 ) -> GitResult<HandoverChanges> {
     let key = PROC_RECEIVE_REFS.key;
     let current: BTreeSet<String> = repository.read_local_config(key)?.into_iter().collect();
     let mut changes = HandoverChanges::default();
-    for name in wanted.difference(&current) {
+    for name in required.difference(&current) {
         repository.add_config(key, name)?;
         changes.added.insert(name.clone());
     }
     let obsolete = current
-        .difference(wanted)
+        .difference(required)
         .filter(|name| name.starts_with(BRANCH_PREFIX));
     for name in obsolete {
         repository.remove_config(key, name)?;
@@ -96,8 +96,8 @@ pub(super) fn write_handover_setting(
 /// Updates the setting to match the policy in force. The caller holds the lock of the ledgers.
 pub(super) fn update_setting(repository: &Repository) -> GitResult<()> {
     let policy = read_policy(repository)?;
-    let wanted = list_wanted_refs(repository, policy.as_deref())?;
-    write_handover_setting(repository, &wanted).map(drop)
+    let required = list_handover_branches(repository, policy.as_deref())?;
+    write_handover_setting(repository, &required).map(drop)
 }
 
 /// Returns whether a hook judges the branch of this name again when it moves: proc-receive or

@@ -22,19 +22,22 @@ impl PushJudge<'_> {
         short: &str,
         update: &RefUpdate,
     ) -> Option<UpdateVerdict> {
-        let exact = is_exact(&update.name);
-        let Some(environment) = policy.environment_of_branch(short).filter(|_| exact) else {
-            let near = policy
+        let is_exact_name = is_exact(&update.name);
+        let Some(environment) = policy
+            .environment_of_branch(short)
+            .filter(|_| is_exact_name)
+        else {
+            let similar = policy
                 .environment_of_similar_branch(short)
                 .or_else(|| policy.environment_of_branch(short));
-            return near.map(|environment| refuse_near_match(Rule::Branch, environment, update));
+            return similar.map(|environment| refuse_near_match(Rule::Branch, environment, update));
         };
         let verdict =
             match self.resolve_commits(Rule::Branch, &format!("refs/heads/{short}"), update) {
                 Err(check) => Verdict {
                     checks: vec![*check],
                 },
-                Ok((old, new)) => self.evaluate_rules(
+                Ok(MovedCommits { old, new }) => self.evaluate_rules(
                     policy,
                     environment,
                     &Request::Branch {
@@ -48,25 +51,26 @@ impl PushJudge<'_> {
         Some(make_verdict(environment, update, verdict))
     }
 
-    /// Judges a tag for each environment whose tags have this form of name.
+    /// Judges a tag for each environment whose tag pattern matches its name.
     pub(super) fn judge_tags(
         &self,
         policy: &Policy,
         short: &str,
         update: &RefUpdate,
     ) -> Vec<UpdateVerdict> {
-        let claimed = policy.environments_of_tag(short);
-        if is_exact(&update.name) && !claimed.is_empty() {
-            return claimed
+        let environments = policy.environments_of_tag(short);
+        if is_exact(&update.name) && !environments.is_empty() {
+            return environments
                 .into_iter()
                 .map(|environment| self.judge_tag(policy, environment, short, update))
                 .collect();
         }
-        let near = claimed
+        let similar = environments
             .first()
             .copied()
             .or_else(|| policy.environment_of_similar_tag(short));
-        near.map(|environment| refuse_near_match(Rule::Tag, environment, update))
+        similar
+            .map(|environment| refuse_near_match(Rule::Tag, environment, update))
             .into_iter()
             .collect()
     }
@@ -83,7 +87,7 @@ impl PushJudge<'_> {
             Err(check) => Verdict {
                 checks: vec![*check],
             },
-            Ok((old, new)) => self.evaluate_rules(
+            Ok(MovedCommits { old, new }) => self.evaluate_rules(
                 policy,
                 environment,
                 &Request::Tag {
@@ -105,7 +109,7 @@ impl PushJudge<'_> {
         rule: Rule,
         name: &str,
         update: &RefUpdate,
-    ) -> std::result::Result<OldAndNew, Box<Check>> {
+    ) -> std::result::Result<MovedCommits, Box<Check>> {
         let resolve = |id: Oid| {
             let peeled = match (rule, self.repository.object_kind(id)) {
                 (_, Err(error)) => Err(error),
@@ -133,10 +137,10 @@ impl PushJudge<'_> {
                 "it is not at the commit that the push expects: fetch and try again",
             )));
         }
-        Ok((
-            old.map(resolve).transpose()?,
-            update.new.map(resolve).transpose()?,
-        ))
+        Ok(MovedCommits {
+            old: old.map(resolve).transpose()?,
+            new: update.new.map(resolve).transpose()?,
+        })
     }
 
     /// Evaluates the rules for a branch or a tag.
@@ -168,8 +172,13 @@ impl PushJudge<'_> {
     }
 }
 
-/// The old and the new commit of a ref. `None` means that the ref does not exist.
-type OldAndNew = (Option<CommitId>, Option<CommitId>);
+/// The commits of a ref before and after the push.
+struct MovedCommits {
+    /// `None` if the ref does not exist.
+    old: Option<CommitId>,
+    /// `None` if the push deletes the ref.
+    new: Option<CommitId>,
+}
 
 /// Combines the verdict of the rules on a branch or a tag with the name and the environment of the
 /// ref.

@@ -57,8 +57,8 @@ fn needs_git(repository: &Repository, short: &str) -> GitResult<bool> {
     if repository.config_bool("receive.shallowUpdate")? == Some(true) {
         return Ok(true);
     }
-    let policy = repository.config_string("receive.denyCurrentBranch")?;
-    let ignores_checkouts = policy.is_some_and(|value| {
+    let setting = repository.config_string("receive.denyCurrentBranch")?;
+    let ignores_checkouts = setting.is_some_and(|value| {
         let value = value.to_ascii_lowercase();
         ["ignore", "warn", "false", "no", "off", "0", ""].contains(&&*value)
     });

@@ -43,18 +43,17 @@ pub(super) fn accepts_update(
     if !is_executable(hook) {
         return Ok(true);
     }
-    // The zero id has as many digits as the other id.
-    let zero_id = "0".repeat(
-        update
-            .old
-            .or(update.new)
-            .map_or(40, |id| id.to_string().len()),
-    );
-    let id = |id: Option<Oid>| id.map_or_else(|| zero_id.clone(), |id| id.to_string());
+    // The zero id has as many digits as the other id. If both are zero, it has those of SHA-1.
+    let digits = update
+        .old
+        .or(update.new)
+        .map_or(40, |id| id.to_string().len());
+    let zero_id = "0".repeat(digits);
+    let print_id = |id: Option<Oid>| id.map_or_else(|| zero_id.clone(), |id| id.to_string());
     // Standard output is the connection to git. Git shows standard error to the pusher.
     let result = ExternalProgram::new(hook)
         .args([OsStr::from_bytes(&update.name)])
-        .args([id(update.old), id(update.new)])
+        .args([print_id(update.old), print_id(update.new)])
         .stdout(io::stderr())
         .show_errors()
         .deadline(deadline)

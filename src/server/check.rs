@@ -78,7 +78,7 @@ impl Inspector<'_> {
         self.probe_hooks(uses_proc_receive)
     }
 
-    /// Adds a finding that something is right.
+    /// Adds a finding that nothing needs to change.
     fn add_good(&mut self, subject: CheckSubject, message: impl Into<String>) {
         self.findings.push(CheckFinding {
             subject,
@@ -124,11 +124,11 @@ impl Inspector<'_> {
         });
     }
 
-    /// Returns whether everything found about a subject is good.
-    fn is_good(&self, about: CheckSubject) -> bool {
+    /// Returns whether no finding about a subject is an advice or a problem.
+    fn is_good(&self, subject: CheckSubject) -> bool {
         self.findings
             .iter()
-            .all(|finding| finding.subject != about || finding.level == Level::Good)
+            .all(|finding| finding.subject != subject || finding.level == Level::Good)
     }
 
     /// Returns a git command for this repository, ready to type.

@@ -7,7 +7,7 @@ use crate::domain::name::LedgerName;
 pub enum RefKind {
     /// The ref of a ledger, by its name.
     Ledger(LedgerName),
-    /// A ref that may never be pushed, and why.
+    /// A ref that must never be pushed, and why.
     Forbidden(&'static str),
     /// A branch, by its short name. The policy decides whether it is bound to an environment. See
     /// [`is_exact`].

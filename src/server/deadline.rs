@@ -12,12 +12,13 @@ use std::time::Duration;
 use super::HookError;
 use crate::clock::{self, Deadline};
 
-// The states of `HookDeadline`: late work may no longer begin to write.
+// The states of `HookDeadline`. Work begins in `JUDGING`. Once it is `LATE`, it must not begin to
+// write any more.
 const JUDGING: u8 = 0;
 const WRITING: u8 = 1;
 const LATE: u8 = 2;
 
-/// How long the work may take, after the limit, to stop a hook that it has called.
+/// How long this hook waits after the limit, so that the work can stop a hook that it has called.
 const END_GRACE: Duration = Duration::from_millis(100);
 
 /// State shared by the work and its time limit.
@@ -51,7 +52,7 @@ impl HookDeadline {
     /// Announces that refs are moved from now on.
     ///
     /// # Errors
-    /// The time limit has passed, and git was told so.
+    /// The time limit has passed, so the hook reports to git that it cannot tell.
     pub fn begin_writing(&self) -> Result<(), HookError> {
         let began =
             self.state
@@ -59,8 +60,9 @@ impl HookDeadline {
         began.map(drop).map_err(|_| HookError::TimedOut)
     }
 
-    /// Returns whether the time limit has passed and no refs are being moved.
-    fn expire(&self) -> bool {
+    /// Prevents the work from moving refs from now on. Returns `false`, and does nothing, if the
+    /// work has begun to move refs.
+    fn stop_before_writing(&self) -> bool {
         self.state
             .compare_exchange(JUDGING, LATE, Ordering::SeqCst, Ordering::SeqCst)
             .is_ok()
@@ -82,7 +84,7 @@ pub fn run_within<T: Send + 'static>(
     thread.map_err(HookError::Thread)?;
     match receiver.recv_timeout(limit) {
         Ok(result) => result,
-        Err(mpsc::RecvTimeoutError::Timeout) if hook_deadline.expire() => {
+        Err(mpsc::RecvTimeoutError::Timeout) if hook_deadline.stop_before_writing() => {
             // The result comes too late.
             let _ = receiver.recv_timeout(END_GRACE);
             Err(HookError::TimedOut)
@@ -95,7 +97,7 @@ pub fn run_within<T: Send + 'static>(
 mod tests {
     use super::*;
 
-    /// Work that is late may not move refs, even if it ends later.
+    /// Work that is late must not move refs, even if it ends later.
     #[test]
     fn late_work_may_not_write() {
         let (go_on, may_go_on) = mpsc::channel::<()>();

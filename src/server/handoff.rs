@@ -13,7 +13,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::durable_file::replace_file;
+use super::file_replacement::replace_file;
 use super::{HookError, lock};
 use crate::clock::{self, Deadline};
 use crate::domain::id::EntryId;
@@ -29,7 +29,7 @@ pub const HANDOFF_SETTING: &str = "deploy.handoff";
 /// The file that records what was handed over: per line, a ledger's name and the id of the last
 /// entry handed over.
 const DONE_FILE: &str = "git-deploy-handoff";
-/// The lock file. Two pushes hand over one after the other.
+/// The lock file. It lets only one push at a time hand over entries.
 const LOCK_FILE: &str = "git-deploy-handoff.lock";
 /// The most time that a push waits for the program.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -107,42 +107,45 @@ pub fn hand_over_entries(repository: &Repository) -> Result<(), HandoffError> {
     let deadline = Deadline::after(clock::time_limit("handoff", TIME_LIMIT));
     let _lock = lock::take_named(repository.common_dir(), LOCK_FILE, deadline)?;
     loop {
-        let mut done = read_done(repository)?;
-        let lines = read_next_entries(repository, &mut done)?;
+        let mut handed_over = read_handed_over(repository)?;
+        let lines = read_next_entries(repository, &mut handed_over)?;
         if lines.is_empty() {
             return Ok(());
         }
         run_program(repository, program, lines, deadline)?;
-        write_done(repository, &done)?;
+        write_handed_over(repository, &handed_over)?;
     }
 }
 
 /// Marks all present entries as handed over, unless a record exists, so that the program gets only
 /// later ones.
-pub(super) fn mark_all_done(repository: &Repository) -> Result<(), HandoffError> {
+pub(super) fn mark_all_handed_over(repository: &Repository) -> Result<(), HandoffError> {
     let _lock = lock::take(repository.common_dir())?;
     if repository.common_dir().join(DONE_FILE).exists() {
         return Ok(());
     }
-    write_done(repository, &repository.tips()?)
+    write_handed_over(repository, &repository.tips()?)
 }
 
-/// Returns the next entries as lines, oldest first, and advances `done` to the last of them.
-fn read_next_entries(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffError> {
+/// Returns the next entries as lines, oldest first, and advances `handed_over` to the last of them.
+fn read_next_entries(
+    repository: &Repository,
+    handed_over: &mut Tips,
+) -> Result<Vec<u8>, HandoffError> {
     let mut lines = Vec::new();
     let mut remaining = MAX_BATCH;
     for (ledger, tip) in repository.tips()? {
         let mut ids = Vec::new();
         for walked in repository.walk_ledger(tip) {
             let id = EntryId(walked?.0.id);
-            if done.get(&ledger) == Some(&id) {
+            if handed_over.get(&ledger) == Some(&id) {
                 break;
             }
             ids.push(id);
         }
         for id in ids.into_iter().rev().take(remaining) {
             remaining -= 1;
-            done.insert(ledger.clone(), id);
+            handed_over.insert(ledger.clone(), id);
             let LedgerCommit::Entry { entry, .. } = repository.read_ledger_commit(&ledger, id)?
             else {
                 continue;
@@ -200,11 +203,12 @@ fn run_program(
 }
 
 /// Reads which entries were handed over.
-fn read_done(repository: &Repository) -> Result<Tips, HandoffError> {
+fn read_handed_over(repository: &Repository) -> Result<Tips, HandoffError> {
     let path = repository.common_dir().join(DONE_FILE);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        // Without a record, all entries are handed over again: twice is better than never.
+        // Without a record, all entries are handed over again: the program can ignore repeated
+        // entries, but cannot know of missing ones.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tips::new()),
         Err(source) => return Err(HandoffError::DoneFile { path, source }),
     };
@@ -216,9 +220,9 @@ fn read_done(repository: &Repository) -> Result<Tips, HandoffError> {
 }
 
 /// Records which entries were handed over.
-fn write_done(repository: &Repository, done: &Tips) -> Result<(), HandoffError> {
+fn write_handed_over(repository: &Repository, handed_over: &Tips) -> Result<(), HandoffError> {
     let path = repository.common_dir().join(DONE_FILE);
-    let lines: Vec<String> = done
+    let lines: Vec<String> = handed_over
         .iter()
         .map(|(ledger, id)| format!("{ledger} {id}\n"))
         .collect();

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::durable_file::replace_file;
+use super::file_replacement::replace_file;
 use super::install_error::InstallError;
 use super::installer::Installer;
 use super::location::find_hooks_folder;
@@ -15,12 +15,12 @@ impl Installer<'_> {
     /// missing.
     pub(super) fn find_hooks_folder(&self) -> Result<PathBuf, InstallError> {
         let folder = find_hooks_folder(self.repository)?;
-        let failed = |source| InstallError::Io {
+        let to_error = |source| InstallError::Io {
             path: folder.clone(),
             source,
         };
-        fs::create_dir_all(&folder).map_err(failed)?;
-        let folder = fs::canonicalize(&folder).map_err(failed)?;
+        fs::create_dir_all(&folder).map_err(to_error)?;
+        let folder = fs::canonicalize(&folder).map_err(to_error)?;
         if folder.starts_with(self.repository.common_dir()) {
             Ok(folder)
         } else {
@@ -40,24 +40,24 @@ impl Installer<'_> {
             .to_str()
             .ok_or_else(|| InstallError::Program(program.to_owned()))?;
         let text = render_shim(shim.text, program);
-        let failed = |source| InstallError::Io {
+        let to_error = |source| InstallError::Io {
             path: path.clone(),
             source,
         };
         let existing = match fs::read(&path) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(to_error(error)),
         };
         if existing.as_deref() == Some(text.as_bytes()) {
-            self.add_step(false, format!("hook {}", path.display()));
+            self.add_unchanged(format!("hook {}", path.display()));
             return Ok(());
         }
         if existing.is_some_and(|bytes| !is_our_shim(&bytes, shim.name)) {
             self.keep_previous_hook(&path, shim)?;
         }
-        replace_file(&path, text.as_bytes(), 0o755).map_err(failed)?;
-        self.add_step(true, format!("hook {}", path.display()));
+        replace_file(&path, text.as_bytes(), 0o755).map_err(to_error)?;
+        self.add_changed(format!("hook {}", path.display()));
         Ok(())
     }
 
@@ -70,30 +70,27 @@ impl Installer<'_> {
         if !shim.keeps_previous {
             return Err(InstallError::HookExists(path.to_owned()));
         }
-        let taken = previous_hook_path(path);
-        if taken.symlink_metadata().is_ok() {
-            if !is_same_hook(path, &taken) {
+        let kept_path = previous_hook_path(path);
+        if kept_path.symlink_metadata().is_ok() {
+            if !is_same_hook(path, &kept_path) {
                 return Err(InstallError::NameTaken {
                     hook: path.to_owned(),
-                    taken,
+                    taken: kept_path,
                 });
             }
         } else {
-            // The hook gets a second name until the shim takes the first, so git never lacks it.
-            // On file systems without hard links, it is renamed.
-            let renamed = fs::hard_link(path, &taken).or_else(|_| fs::rename(path, &taken));
+            // The hook gets a second name before the shim takes the first one, so git always finds
+            // a hook. On file systems without hard links, it is renamed.
+            let renamed = fs::hard_link(path, &kept_path).or_else(|_| fs::rename(path, &kept_path));
             renamed.map_err(|source| InstallError::Io {
-                path: taken.clone(),
+                path: kept_path.clone(),
                 source,
             })?;
         }
-        self.add_step(
-            true,
-            format!(
-                "the previous hook is now {}, and is called first",
-                taken.display()
-            ),
-        );
+        self.add_changed(format!(
+            "the previous hook is now {}, and is called first",
+            kept_path.display()
+        ));
         Ok(())
     }
 
@@ -113,10 +110,7 @@ impl Installer<'_> {
             path: path.clone(),
             source,
         })?;
-        self.add_step(
-            true,
-            format!("hook {} removed: it is not needed", path.display()),
-        );
+        self.add_changed(format!("hook {} removed: it is not needed", path.display()));
         Ok(())
     }
 }
@@ -128,7 +122,7 @@ fn is_same_hook(first: &Path, second: &Path) -> bool {
         let metadata = path.symlink_metadata().ok()?;
         Some((metadata.dev(), metadata.ino()))
     };
-    let link = |path: &Path| fs::read_link(path).ok();
-    link(first).is_some_and(|target| link(second) == Some(target))
+    let link_target = |path: &Path| fs::read_link(path).ok();
+    link_target(first).is_some_and(|target| link_target(second) == Some(target))
         || inode(first).is_some_and(|id| inode(second) == Some(id))
 }

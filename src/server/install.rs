@@ -59,11 +59,11 @@ pub fn init_server(options: &InstallOptions<'_>) -> Result<Vec<InstallStep>, Ins
         }
     }
     installer.set_handoff(options.handoff)?;
-    let (needed, replaced) = installer.choose_shims(options)?;
-    for shim in needed {
+    let shims = installer.choose_shims(options)?;
+    for shim in shims.needed {
         installer.install_hook(&hooks, &shim, options.program)?;
     }
-    for shim in replaced {
+    for shim in shims.obsolete {
         installer.remove_shim(&hooks, &shim)?;
     }
     if options.without_proc_receive {
@@ -108,6 +108,12 @@ pub fn install_clone_hook(
     Ok(installer.steps)
 }
 
+/// The hooks that a server needs, and those that an earlier installation may have left.
+struct ShimChoice {
+    needed: Vec<Shim>,
+    obsolete: Vec<Shim>,
+}
+
 impl Installer<'_> {
     /// Sets the keys that may begin or recover the project. Refuses a project that another key has
     /// begun.
@@ -141,18 +147,16 @@ impl Installer<'_> {
         };
         let text = program.to_str().filter(|_| program.is_absolute());
         let text = text.ok_or_else(|| InstallError::HandoffNotAbsolute(program.to_owned()))?;
-        // This comes before the setting: a push in between must not hand over all past entries.
-        handoff::mark_all_done(self.repository)?;
+        // The record comes before the setting, so that a push in between does not hand over all
+        // past entries.
+        handoff::mark_all_handed_over(self.repository)?;
         self.set_value(HANDOFF_SETTING, text)
     }
 
-    /// Returns the hooks to install and the hooks to remove. Every push waits for the process of
+    /// Chooses the hooks to install and the hooks to remove. Every push waits for the process of
     /// each hook, so only the necessary ones are installed.
-    fn choose_shims(
-        &self,
-        options: &InstallOptions<'_>,
-    ) -> Result<(Vec<Shim>, Vec<Shim>), InstallError> {
-        let (mut needed, replaced) = if options.without_proc_receive {
+    fn choose_shims(&self, options: &InstallOptions<'_>) -> Result<ShimChoice, InstallError> {
+        let (mut needed, obsolete) = if options.without_proc_receive {
             (vec![UPDATE, POST_RECEIVE], vec![PROC_RECEIVE])
         } else {
             (vec![PROC_RECEIVE], vec![UPDATE])
@@ -165,7 +169,7 @@ impl Installer<'_> {
         }
         // pre-receive comes last: alone it would accept pushes that no other hook judges again.
         needed.push(PRE_RECEIVE);
-        Ok((needed, replaced))
+        Ok(ShimChoice { needed, obsolete })
     }
 
     /// Writes a commit-graph, so that checks of ancestry need not read the commits one by one.
@@ -184,7 +188,7 @@ impl Installer<'_> {
             return Err(git::Error::Locked(lock).into());
         }
         output.into_stdout()?;
-        self.add_step(true, "a commit-graph of all branches");
+        self.add_changed("a commit-graph of all branches");
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use super::handoff::HandoffError;
 use crate::domain::id::PublicKey;
 use crate::git;
 
-/// One hook or setting that the installation made or found in place.
+/// One hook or setting that the installation has changed or found unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstallStep {
     /// The hook or setting as it is now, in one line.

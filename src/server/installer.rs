@@ -14,11 +14,21 @@ pub(super) struct Installer<'a> {
 }
 
 impl Installer<'_> {
-    /// Adds a step: the hook or setting in `message`, and whether it had to be changed.
-    pub(super) fn add_step(&mut self, changed: bool, message: impl Into<String>) {
+    /// Adds a step about a hook or setting that was changed.
+    pub(super) fn add_changed(&mut self, message: impl Into<String>) {
+        self.add_step(message, true);
+    }
+
+    /// Adds a step about a hook or setting that needed no change.
+    pub(super) fn add_unchanged(&mut self, message: impl Into<String>) {
+        self.add_step(message, false);
+    }
+
+    /// Adds a step.
+    fn add_step(&mut self, message: impl Into<String>, was_changed: bool) {
         self.steps.push(InstallStep {
             message: message.into(),
-            was_changed: changed,
+            was_changed,
         });
     }
 
@@ -33,7 +43,7 @@ impl Installer<'_> {
         if is_missing {
             self.repository.add_config(key, value)?;
         }
-        self.add_step(is_missing, format!("{key} = {value}"));
+        self.add_step(format!("{key} = {value}"), is_missing);
         Ok(())
     }
 
@@ -43,7 +53,7 @@ impl Installer<'_> {
         if differs {
             self.repository.set_config(key, value)?;
         }
-        self.add_step(differs, format!("{key} = {value}"));
+        self.add_step(format!("{key} = {value}"), differs);
         Ok(())
     }
 
@@ -69,7 +79,7 @@ impl Installer<'_> {
         };
         if self.read_local(key)?.iter().any(|other| other == value) {
             self.repository.remove_config(key, value)?;
-            self.add_step(true, format!("{key} = {value} removed"));
+            self.add_changed(format!("{key} = {value} removed"));
         }
         Ok(())
     }
@@ -79,23 +89,23 @@ impl Installer<'_> {
         // No policy may come into force between reading the policy and writing the setting.
         let _lock = lock::take(self.repository.common_dir()).map_err(InstallError::Lock)?;
         let policy = branch_handover::read_policy(self.repository)?;
-        let wanted = branch_handover::list_wanted_refs(self.repository, policy.as_deref())?;
-        self.apply_handover(&wanted)
+        let branches = branch_handover::list_handover_branches(self.repository, policy.as_deref())?;
+        self.apply_handover(&branches)
     }
 
-    /// Hands no branch over to proc-receive any more.
+    /// Stops handing branches over to proc-receive.
     pub(super) fn take_branches_back(&mut self) -> Result<(), InstallError> {
         self.apply_handover(&BTreeSet::new())
     }
 
-    fn apply_handover(&mut self, wanted: &BTreeSet<String>) -> Result<(), InstallError> {
+    fn apply_handover(&mut self, branches: &BTreeSet<String>) -> Result<(), InstallError> {
         let key = PROC_RECEIVE_REFS.key;
-        let changes = branch_handover::write_handover_setting(self.repository, wanted)?;
-        for name in wanted {
-            self.add_step(changes.added.contains(name), format!("{key} = {name}"));
+        let changes = branch_handover::write_handover_setting(self.repository, branches)?;
+        for name in branches {
+            self.add_step(format!("{key} = {name}"), changes.added.contains(name));
         }
         for name in changes.removed {
-            self.add_step(true, format!("{key} = {name} removed"));
+            self.add_changed(format!("{key} = {name} removed"));
         }
         Ok(())
     }
@@ -107,7 +117,7 @@ impl Installer<'_> {
         value: &str,
     ) -> Result<(), InstallError> {
         match self.repository.config_string(key)? {
-            Some(own) if own != value => self.add_step(false, format!("{key} = {own}, kept")),
+            Some(own) if own != value => self.add_unchanged(format!("{key} = {own}, kept")),
             _ => self.set_value(key, value)?,
         }
         Ok(())

@@ -42,9 +42,7 @@ impl PushJudge<'_> {
             Err(check) => return refuse(*check),
         };
         match self.read_new_entries(ledger, &chain_tip, EntryId(new))? {
-            Ok((ids, last)) => {
-                Ok(self.judge_entries(validator, ledger, chain_tip, (&ids, last), update))
-            }
+            Ok(entries) => Ok(self.judge_entries(validator, ledger, chain_tip, entries, update)),
             Err(check) => refuse(*check),
         }
     }
@@ -96,9 +94,8 @@ impl PushJudge<'_> {
         }
     }
 
-    /// Returns the entries after `chain_tip` up to `new`, oldest first, and the last one as it was
-    /// read. The number in the last entry limits the walk, so that an invalid chain is not walked
-    /// to its end.
+    /// Returns the entries after `chain_tip` up to `new`. The sequence number of the last entry
+    /// limits the walk, so that an invalid chain is not walked to its end.
     fn read_new_entries(
         &self,
         ledger: &LedgerName,
@@ -134,7 +131,7 @@ impl PushJudge<'_> {
             match commit {
                 Ok(commit) if commit.id == chain_tip.chain.tip.0 => {
                     ids.reverse();
-                    return Ok(Ok((ids, last)));
+                    return Ok(Ok(NewEntries { ids, last }));
                 }
                 Ok(commit) => ids.push(EntryId(commit.id)),
                 Err(error) => return Ok(Err(Box::new(error.to_check(Rule::Chain)))),
@@ -152,7 +149,7 @@ impl PushJudge<'_> {
         validator: &EntryValidator<'_>,
         ledger: &LedgerName,
         mut chain_tip: ChainTip,
-        (ids, last): (&[EntryId], LedgerCommit),
+        NewEntries { ids, last }: NewEntries,
         update: &RefUpdate,
     ) -> UpdateVerdict {
         let mut last = Some(last);
@@ -162,23 +159,26 @@ impl PushJudge<'_> {
         );
         for (index, id) in ids.iter().enumerate() {
             let context = ValidationContext::Push(self.present);
-            let judged = match last.take_if(|_| index + 1 == ids.len()) {
+            let validated = match last.take_if(|_| index + 1 == ids.len()) {
                 Some(commit) => {
                     validator.validate_commit(ledger, &chain_tip, *id, Ok(commit), context)
                 }
                 None => validator.validate(ledger, &chain_tip, *id, context),
             };
-            judgement.description = judged
+            judgement.description = validated
                 .stored
                 .as_ref()
                 .map(|stored| describe_statement(&stored.statement));
             if ids.len() > 1 {
-                let what = judgement.description.take().unwrap_or_default();
-                judgement.description =
-                    Some(format!("entry {} of {}: {what}", index + 1, ids.len()));
+                let description = judgement.description.take().unwrap_or_default();
+                judgement.description = Some(format!(
+                    "entry {} of {}: {description}",
+                    index + 1,
+                    ids.len()
+                ));
             }
-            judgement.verdict = judged.verdict;
-            let uses_recovery = judged.entry.as_ref().is_some_and(
+            judgement.verdict = validated.verdict;
+            let uses_recovery = validated.entry.as_ref().is_some_and(
                 |entry| matches!(&entry.statement().action, Action::Publish(publish) if publish.recovered),
             );
             if uses_recovery && judgement.uses_recovery {
@@ -188,7 +188,10 @@ impl PushJudge<'_> {
                 };
             }
             judgement.uses_recovery |= uses_recovery;
-            match judged.next_tip.filter(|_| judgement.verdict.is_allowed()) {
+            match validated
+                .next_tip
+                .filter(|_| judgement.verdict.is_allowed())
+            {
                 Some(next) => chain_tip = next,
                 None => break,
             }
@@ -197,8 +200,13 @@ impl PushJudge<'_> {
     }
 }
 
-/// New entries, oldest first, and the last of them as it was read.
-type NewEntries = (Vec<EntryId>, LedgerCommit);
+/// The new entries of a ledger.
+struct NewEntries {
+    /// Their ids, oldest first.
+    ids: Vec<EntryId>,
+    /// The last of them, which was read already.
+    last: LedgerCommit,
+}
 
 /// Returns the failed check for a server without admin keys.
 fn make_no_admin_check() -> Check {

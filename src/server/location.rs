@@ -9,7 +9,7 @@ use crate::git::{Error, Repository, Result};
 /// Opens a bare repository, or the one of a worktree's top folder.
 ///
 /// # Errors
-/// There is no repository at either place.
+/// There is no repository at `path` or in its `.git`.
 pub fn open_repository(path: &Path) -> Result<Repository> {
     match Repository::open(path) {
         Err(error @ Error::Open { .. }) => Repository::open(&path.join(".git")).map_err(|_| error),

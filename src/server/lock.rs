@@ -14,7 +14,7 @@ use crate::clock::Deadline;
 
 /// The file of the ledgers' lock, in the folder that all worktrees share.
 const LOCK_FILE: &str = "git-deploy.lock";
-/// How long to wait for it.
+/// How long to wait for the ledgers' lock.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 /// The pause between attempts.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
@@ -34,11 +34,11 @@ pub(super) fn take_named(
     deadline: Deadline,
 ) -> Result<LedgerLock, HookError> {
     let path = common_dir.join(name);
-    let failed = |source| HookError::Lock {
+    let to_error = |source| HookError::Lock {
         path: path.clone(),
         source,
     };
-    let file = open_file(&path).map_err(failed)?;
+    let file = open_file(&path).map_err(to_error)?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(LedgerLock(file)),
@@ -51,8 +51,8 @@ pub(super) fn take_named(
     }
 }
 
-/// Opens or creates the file. If several users share the repository, those who did not create it
-/// can only read it, which is enough.
+/// Opens or creates a lock file. If several users share the repository, only the user who created
+/// the file can write to it. Opening it for reading is enough to lock it.
 fn open_file(path: &Path) -> io::Result<File> {
     match OpenOptions::new()
         .create(true)

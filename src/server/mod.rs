@@ -3,8 +3,8 @@
 //!
 //! `pre-receive` decides in quarantine and refuses the whole push. `proc-receive` judges the
 //! updates of ledgers and environments' branches again, on the refs at that time and under a lock,
-//! and moves them. On hosts that do not call it, `update` and `post-receive` stand in for it. A push
-//! that cannot be judged is never accepted.
+//! and moves them. On hosts that do not call it, `update` and `post-receive` stand in for it. A
+//! push that cannot be judged is never accepted.
 
 mod branch_handover;
 mod branch_judge;
@@ -13,7 +13,7 @@ pub mod chained_hooks;
 pub mod check;
 pub mod classify;
 pub mod deadline;
-mod durable_file;
+mod file_replacement;
 mod finding;
 pub mod handoff;
 mod hook_error;

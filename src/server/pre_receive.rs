@@ -73,19 +73,19 @@ pub(super) fn judge_updates<T>(
         return Ok(Vec::new());
     }
     let repository = open()?;
-    let kinds = updates
+    let classified = updates
         .iter()
         .map(|update| Ok((classify_target(&repository, &update.name)?, update)));
-    let kinds = kinds.collect::<GitResult<Vec<(RefKind, &RefUpdate)>>>()?;
-    if kinds.iter().all(|(kind, _)| *kind == RefKind::Other) {
+    let classified = classified.collect::<GitResult<Vec<(RefKind, &RefUpdate)>>>()?;
+    if classified.iter().all(|(kind, _)| *kind == RefKind::Other) {
         return Ok(Vec::new());
     }
     let ledgers = || {
-        kinds
+        classified
             .iter()
             .filter_map(|(kind, update)| Some((kind.ledger()?, *update)))
     };
-    let our_count = kinds
+    let our_count = classified
         .iter()
         .filter(|(kind, _)| matches!(kind, RefKind::Ledger(_) | RefKind::Forbidden(_)))
         .count();
@@ -105,7 +105,7 @@ pub(super) fn judge_updates<T>(
     let project = find_project(&repository, &present, ledgers())?;
     let judge = PushJudge::new(&repository, &settings, project.as_ref(), &present)?;
     let mut judgements = Vec::new();
-    for (kind, update) in &kinds {
+    for (kind, update) in &classified {
         let count = judgements.len();
         judge.judge_update(kind, update, &mut judgements)?;
         if stage == Stage::Quarantine && matches!(kind, RefKind::Branch(_)) {
@@ -120,8 +120,8 @@ pub(super) fn judge_updates<T>(
     Ok(judgements)
 }
 
-/// Refuses an accepted move of an enforced branch if no hook judges it again: the pusher could delay
-/// the move until the reasons for this verdict are gone.
+/// Refuses an accepted move of an enforced branch if no hook judges it again. Otherwise the pusher
+/// could delay the move until the rules would no longer accept it.
 fn require_second_judgement(
     repository: &Repository,
     update: &RefUpdate,

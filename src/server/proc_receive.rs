@@ -39,8 +39,8 @@ pub struct PushResult {
     pub judgements: Vec<UpdateVerdict>,
     /// Why the notes could not be written after the refs moved. The next push writes them.
     pub notes_error: Option<Error>,
-    /// Why git's setting does not follow the new policy. Until it does, pre-receive accepts no move
-    /// of a branch that is missing there.
+    /// Why `receive.procReceiveRefs` could not be adapted to the new policy. Until it is,
+    /// pre-receive accepts no move of a branch that the setting does not list.
     pub setting_error: Option<Error>,
 }
 
@@ -61,47 +61,50 @@ pub fn run(
         .map(|update| classify_target(&repository, &update.name))
         .collect::<GitResult<Vec<RefKind>>>()?;
     let movers = branch_mover::choose_movers(&repository, &kinds)?;
-    // Runs before the lock is taken, because it may take any time.
+    // The hook runs before the lock is taken, because it may take long.
     let deadline = hook_deadline.deadline();
     let objections = ask_update_hook(update_hook, &commands.updates, &movers, deadline);
     let lock_guard = lock::take(repository.common_dir())?;
     let mut judged = judge_commands(&repository, &commands, &kinds)?;
-    for ((judged, mover), objection) in judged.iter_mut().zip(movers).zip(objections) {
-        if (mover, judged.mover) == (Mover::Git, Mover::ProcReceive) {
-            // The hook `update` was not asked.
+    for ((command, mover), objection) in judged.iter_mut().zip(movers).zip(objections) {
+        if (mover, command.mover) == (Mover::Git, Mover::ProcReceive) {
+            // The hook `update` has not judged this update, because git was expected to call it.
             let why = "another policy has come into force: try again";
             let check = Check::unknown(Rule::Branch, why);
-            judged.judgement.verdict.checks.push(check);
+            command.judgement.verdict.checks.push(check);
         }
-        judged.judgement.verdict.checks.extend(objection);
+        command.judgement.verdict.checks.extend(objection);
     }
     if commands.is_atomic && !judged.iter().all(JudgedCommand::is_allowed) {
         refuse_allowed(&mut judged);
     }
     hook_deadline.begin_writing()?;
     move_branches(&repository, &mut judged, commands.is_atomic);
-    let (notes_error, setting_error) = move_ledgers(&repository, &mut judged);
+    let errors = move_ledgers(&repository, &mut judged);
     drop(lock_guard);
     report_results(to, &judged).map_err(HookError::Connection)?;
     Ok(PushResult {
-        judgements: judged.into_iter().map(|judged| judged.judgement).collect(),
-        notes_error,
-        setting_error,
+        judgements: judged
+            .into_iter()
+            .map(|command| command.judgement)
+            .collect(),
+        notes_error: errors.notes,
+        setting_error: errors.setting,
     })
 }
 
 /// Reads the beginning of the protocol: versions and features, then the commands.
 fn read_commands(from: &mut impl Read, to: &mut impl Write) -> Result<PushCommands, HookError> {
-    let mut atomic = false;
+    let mut is_atomic = false;
     let mut has_version = false;
     while let Some(line) = pkt_line::read_packet(from)? {
         let (head, features) = match line.iter().position(|byte| *byte == 0) {
-            Some(at) => line.split_at(at),
+            Some(end) => line.split_at(end),
             None => (&line[..], &[][..]),
         };
         has_version |= head == b"version=1";
         let mut features = features.split(|byte| b"\0 ".contains(byte));
-        atomic |= features.any(|feature| feature == b"atomic");
+        is_atomic |= features.any(|feature| feature == b"atomic");
     }
     if !has_version {
         return Err(HookError::Protocol(
@@ -121,10 +124,7 @@ fn read_commands(from: &mut impl Read, to: &mut impl Write) -> Result<PushComman
             return Err(HookError::TooManyUpdates);
         }
     }
-    Ok(PushCommands {
-        updates,
-        is_atomic: atomic,
-    })
+    Ok(PushCommands { updates, is_atomic })
 }
 
 /// Returns the objection of the hook `update` to each update, if any. Git itself asks it about refs
@@ -161,27 +161,27 @@ fn ask_update_hook(
 
 /// Reports the result of each update to git.
 fn report_results(to: &mut impl Write, judged: &[JudgedCommand<'_>]) -> std::io::Result<()> {
-    for judged in judged {
-        let mut line = if judged.is_allowed() {
+    for command in judged {
+        let mut line = if command.is_allowed() {
             b"ok ".to_vec()
         } else {
             b"ng ".to_vec()
         };
-        line.extend_from_slice(&judged.update.name);
-        if !judged.is_allowed() {
+        line.extend_from_slice(&command.update.name);
+        if !command.is_allowed() {
             line.push(b' ');
-            line.extend_from_slice(describe_refusal(&judged.judgement).as_bytes());
+            line.extend_from_slice(describe_refusal(&command.judgement).as_bytes());
         }
         line.push(b'\n');
         pkt_line::write_packet(to, &line)?;
-        if judged.is_allowed() && judged.mover == Mover::Git {
+        if command.is_allowed() && command.mover == Mover::Git {
             pkt_line::write_packet(to, b"option fall-through\n")?;
         }
     }
     pkt_line::end_section(to)
 }
 
-/// Returns one line on why an update is refused.
+/// Returns one line that says why an update is refused.
 fn describe_refusal(judgement: &UpdateVerdict) -> String {
     let (word, outcome) = match judgement.decision() {
         Decision::Refused => ("refused", CheckResult::Fail),

@@ -46,9 +46,10 @@ pub struct PushJudge<'a> {
     pub(super) validator: Option<EntryValidator<'a>>,
     /// The policy in force; `None` before the first one.
     pub(super) policy: Option<Arc<Policy>>,
-    /// Whether this is a clone, whose refs are not those that the push moves.
+    /// Whether the repository is the clone that pushes, so that its refs are not the ones that
+    /// move.
     pub(super) is_clone: bool,
-    /// How many entries were judged.
+    /// The number of new entries in the updates judged so far.
     pub(super) entry_count: Cell<u64>,
 }
 

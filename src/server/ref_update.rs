@@ -10,9 +10,9 @@ const LINE_LIMIT: usize = 65_536;
 /// The update of one ref.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefUpdate {
-    /// The object that the ref points to, as the pusher claims. `None`: it does not exist.
+    /// The object that the ref points to, as the pusher claims; `None` if the ref does not exist.
     pub old: Option<Oid>,
-    /// The object that it should point to. `None`: it should be deleted.
+    /// The object that the ref should point to; `None` to delete the ref.
     pub new: Option<Oid>,
     /// The ref's full name.
     pub name: Box<[u8]>,
@@ -49,12 +49,12 @@ impl RefUpdate {
 
     /// Reads all lines, each with its newline.
     pub fn parse_all(lines: &[u8]) -> Result<Vec<Self>, LineError> {
-        let all = lines.split_inclusive(|byte| *byte == b'\n').enumerate();
-        all.map(|(index, line)| {
+        let lines = lines.split_inclusive(|byte| *byte == b'\n').enumerate();
+        let updates = lines.map(|(index, line)| {
             let update = line.strip_suffix(b"\n").and_then(Self::parse);
             update.ok_or(LineError { line: index + 1 })
-        })
-        .collect()
+        });
+        updates.collect()
     }
 }
 

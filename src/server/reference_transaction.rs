@@ -35,12 +35,12 @@ pub fn judge(
             let mut parts = line.splitn(3, |byte| *byte == b' ');
             Some((parts.next()?, parts.next()?, parts.next()?))
         });
-    let ours: Vec<_> = changes.filter(|(_, _, name)| is_protected(name)).collect();
-    if ours.is_empty() {
+    let protected: Vec<_> = changes.filter(|(_, _, name)| is_protected(name)).collect();
+    if protected.is_empty() {
         return Ok(Vec::new());
     }
     let repository = open()?;
-    let refused = ours.into_iter().filter_map(|(old, new, name)| match is_unmoved(&repository, old, new, name) {
+    let refused = protected.into_iter().filter_map(|(old, new, name)| match keeps_value(&repository, old, new, name) {
         Ok(true) => None,
         Ok(false) => {
             let why = "only a push that the hooks judge can move it, not git in the server's repository";
@@ -51,8 +51,8 @@ pub fn judge(
     Ok(refused.collect())
 }
 
-/// Returns whether a ref is a ledger, could be mistaken for one, or holds the notes. Other refs
-/// that may not be pushed are not protected from the server's owner.
+/// Returns whether a ref is a ledger, could be mistaken for one, or holds the notes. The server's
+/// owner may change the other refs that cannot be pushed.
 fn is_protected(name: &[u8]) -> bool {
     let is_below = |folder: &[u8]| {
         let head = name.get(..folder.len());
@@ -65,7 +65,12 @@ fn is_protected(name: &[u8]) -> bool {
 }
 
 /// Returns whether a change leaves the ref at its present value.
-fn is_unmoved(repository: &Repository, old: &[u8], new: &[u8], name: &[u8]) -> Result<bool, Error> {
+fn keeps_value(
+    repository: &Repository,
+    old: &[u8],
+    new: &[u8],
+    name: &[u8],
+) -> Result<bool, Error> {
     let id = |hex: &[u8]| {
         std::str::from_utf8(hex)
             .ok()

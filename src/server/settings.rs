@@ -23,8 +23,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the settings. A value that is not a key is an error: ignoring it could let the wrong
-    /// person in.
+    /// Reads the settings. A value that is not a key is an error, and is not ignored: without the
+    /// intended key, another key could begin or recover the project.
     pub fn read(repository: &Repository) -> Result<Self> {
         let parse_key = |name: &str, text: &str| {
             text.parse::<PublicKey>().map_err(|error| Error::Corrupt {

@@ -1,6 +1,6 @@
 //! The files in a `hooks` folder that call this program, and the hooks that they replaced.
 //!
-//! Another program's hook must never be taken for ours, because it would be overwritten.
+//! Another program's hook must never be mistaken for a shim, because it would be overwritten.
 
 use std::path::{Path, PathBuf};
 
@@ -57,7 +57,7 @@ const SHIM_CALL: &str = "exec git-deploy hook ";
 /// The longest first line, in bytes, that every kernel reads whole.
 const MAX_FIRST_LINE: usize = 127;
 
-/// Returns the path of the hook that was there before the one at `path`.
+/// Returns the path to which the previous hook is moved when a shim takes its place at `path`.
 pub fn previous_hook_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(PREVIOUS_SUFFIX);
@@ -68,13 +68,13 @@ pub fn previous_hook_path(path: &Path) -> PathBuf {
 /// program itself: the kernel then starts it with the hook's path after `hook`, and no push waits
 /// for a shell.
 pub(super) fn render_shim(text: &str, program: &str) -> String {
-    let first = format!("#!{program} hook");
-    if first.len() <= MAX_FIRST_LINE
+    let first_line = format!("#!{program} hook");
+    if first_line.len() <= MAX_FIRST_LINE
         && program.starts_with('/')
         && program.bytes().all(|byte| byte.is_ascii_graphic())
     {
         let comments = text.lines().filter(|line| line.starts_with("# "));
-        return std::iter::once(&*first)
+        return std::iter::once(&*first_line)
             .chain(comments)
             .flat_map(|line| [line, "\n"])
             .collect();
@@ -151,7 +151,7 @@ mod tests {
         }
     }
 
-    /// Another program's hook must never be taken for ours and overwritten.
+    /// Another program's hook must never be mistaken for a shim and overwritten.
     #[test]
     fn tells_shims_from_hooks() {
         for shim in &SHIMS {

@@ -1,9 +1,9 @@
 //! The hook update: judges each ref again just before git moves it, on hosts that do not call
 //! proc-receive.
 //!
-//! It reads the refs at that time, under the lock. But git moves the ref after the hook has ended,
-//! so two simultaneous pushes may not see each other: a window of milliseconds that only
-//! proc-receive closes.
+//! It reads the refs at that time, under the lock. But git moves the ref after the hook has ended.
+//! For some milliseconds, another push can be judged on the refs before that move. Only
+//! proc-receive prevents this, because it moves the refs while it holds the lock.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;

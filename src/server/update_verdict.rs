@@ -50,14 +50,14 @@ impl UpdateVerdict {
 /// Returns the decision about a whole push: refused if one update is, else "cannot tell" if one
 /// cannot be judged.
 pub fn decide_push(judgements: &[UpdateVerdict]) -> Decision {
-    let any = |wanted| {
+    let has = |decision| {
         judgements
             .iter()
-            .any(|judgement| judgement.decision() == wanted)
+            .any(|judgement| judgement.decision() == decision)
     };
-    if any(Decision::Refused) {
+    if has(Decision::Refused) {
         Decision::Refused
-    } else if any(Decision::CannotTell) {
+    } else if has(Decision::CannotTell) {
         Decision::CannotTell
     } else {
         Decision::Allowed
@@ -79,11 +79,11 @@ pub(super) fn describe_statement(statement: &Statement) -> String {
             .unwrap_or_default()
             .to_owned();
     }
-    let named = targets.iter().map(|target| match &target.version {
+    let names = targets.iter().map(|target| match &target.version {
         Some(version) => format!("{} {version}", target.component),
         None => target.component.to_string(),
     });
-    let mut words: Vec<String> = named.collect();
+    let mut words: Vec<String> = names.collect();
     let mut commits: Vec<CommitId> = targets.iter().map(|target| target.commit).collect();
     commits.dedup();
     words.extend(commits.iter().map(CommitId::short));

@@ -26,11 +26,11 @@ pub enum EntrySignatureError {
     Invalid(#[from] VerifyError),
 }
 
-/// Verifies an entry's signature: it must match the entry's exact bytes and its trusted comment,
-/// and be made by the key that the entry names, which must be one of `candidates` and spelled as
-/// it is there.
+/// Verifies an entry's signature. It must match the entry's exact bytes and its trusted comment,
+/// and must be made by the key that the entry names. That key must be one of `candidates`, with the
+/// same key id.
 ///
-/// The policy decides whose key that is and what the person may do.
+/// The policy decides who owns the key and what that person may do.
 pub fn verify_entry<'a>(
     entry: Entry<Unverified>,
     candidates: impl IntoIterator<Item = &'a PublicKey>,

@@ -18,6 +18,10 @@ use crate::domain::id::{IdError, PublicKey};
 const MAX_FILE_BYTES: u64 = 8 * 1024;
 /// The longest password that stock minisign accepts, in bytes.
 const PASSWORD_LIMIT: usize = 1024;
+/// The size of a decoded secret key.
+const SECRET_KEY_BYTES: usize = 158;
+/// The position of the checksum, its last field, in a decoded secret key.
+const CHECKSUM_START: usize = SECRET_KEY_BYTES - 32;
 /// The beginning of the first line of a key file.
 const COMMENT_PREFIX: &str = "untrusted comment:";
 
@@ -129,15 +133,15 @@ impl SecretKey {
     ) -> Result<Self, KeyError> {
         let raw = Self::decode_contents(contents)?;
         // The algorithms of signature, key derivation and checksum: minisign uses only these.
-        let (protected, on_mismatch) = match &raw[..6] {
+        let (is_encrypted, on_mismatch) = match &raw[..6] {
             b"Ed\0\0B2" => (false, KeyError::Damaged),
             b"EdScB2" => (true, KeyError::WrongPassword),
             _ => return Err(KeyError::InvalidSecretKey),
         };
         let file = minisign::SecretKeyBox::from(contents.to_owned());
-        let opened = if protected {
+        let opened = if is_encrypted {
             file.into_secret_key(Some(password().map_err(KeyError::NoPassword)?))
-        } else if raw[126..] == [0; 32] {
+        } else if raw[CHECKSUM_START..] == [0; 32] {
             // `minisign -GW` leaves the checksum out, and the library requires one. If the key is
             // damaged, the verification of the first signature fails.
             minisign::SecretKey::from_bytes(&raw)
@@ -164,7 +168,7 @@ impl SecretKey {
         let raw = STANDARD
             .decode(base64)
             .map_err(|_| KeyError::InvalidSecretKey)?;
-        if !comment.starts_with(COMMENT_PREFIX) || raw.len() != 158 {
+        if !comment.starts_with(COMMENT_PREFIX) || raw.len() != SECRET_KEY_BYTES {
             Err(KeyError::InvalidSecretKey)
         } else {
             Ok(raw)
@@ -215,11 +219,11 @@ pub fn generate_key(secret_file: &Path, password: Option<&str>) -> Result<Public
     let public_file = public_key_path(secret_file);
     // Deriving a key from the password may take a while, so an existing file is reported before.
     // `persist_new` makes the final check.
-    if let Some(taken) = [secret_file, &public_file]
+    if let Some(existing) = [secret_file, &public_file]
         .into_iter()
         .find(|path| path.symlink_metadata().is_ok())
     {
-        return Err(KeyError::Exists(taken.to_owned()));
+        return Err(KeyError::Exists(existing.to_owned()));
     }
     let (pair, comment) = match password {
         Some(password) => (
@@ -243,13 +247,11 @@ pub fn generate_key(secret_file: &Path, password: Option<&str>) -> Result<Public
         .to_box(Some(comment))
         .map_err(|error| library_error(&error))?
         .to_bytes();
-    // Both files are complete before either gets its name. The secret one is first: it can sign
-    // alone, but the public one alone would only block the next attempt.
-    let (secret, public_temp) = (
-        write_temp_file(secret_file, &secret_bytes, 0o600)?,
-        write_temp_file(&public_file, &public_bytes, 0o644)?,
-    );
-    persist_new(secret, secret_file)?;
+    // Both files are complete before either gets its name. The secret key gets its name first: it
+    // can sign without the public one, but a public key alone would only block the next attempt.
+    let secret_temp = write_temp_file(secret_file, &secret_bytes, 0o600)?;
+    let public_temp = write_temp_file(&public_file, &public_bytes, 0o644)?;
+    persist_new(secret_temp, secret_file)?;
     persist_new(public_temp, &public_file).inspect_err(|_| {
         // Half a pair would block the next attempt. If it cannot be removed, that attempt reports
         // it.

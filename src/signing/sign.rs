@@ -81,7 +81,7 @@ impl SigningEnv {
         ))
     }
 
-    /// Creates it from the values of the variables.
+    /// Creates an environment from the values of the variables.
     pub fn new(key: Option<String>, password: Option<String>) -> Self {
         let non_empty = |value: Option<String>| value.filter(|value| !value.is_empty());
         Self {

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use crate::domain::id::{PublicKey, is_small_order};
 use crate::domain::text::{Line, TextError};
 
-/// The comment in the first line. It is not signed, so it is fixed: otherwise one signature could
-/// be stored under many ids.
+/// The comment in the first line. It is not signed, so only one value is accepted. Otherwise anyone
+/// could store the same signature in files with different bytes, and so under different object ids.
 pub const UNTRUSTED_COMMENT: &str = "signature from git-deploy";
 
 /// The beginning of the first line.
@@ -127,8 +127,8 @@ impl Signature {
         if is_small_order(&point) || is_small_order(global_point) {
             return Err(SignatureError::SmallOrder);
         }
-        // The checks above should leave only one encoding. This one does not depend on their being
-        // complete.
+        // After the checks above, only one encoding should be possible. This check makes sure, even
+        // if one of them is incomplete.
         let reencoded = format!(
             "{UNTRUSTED}{UNTRUSTED_COMMENT}\n{}\n{TRUSTED}{trusted_comment}\n{}\n",
             STANDARD.encode(signature),

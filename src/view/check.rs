@@ -116,7 +116,7 @@ impl From<&LeftOut> for LeftOutComponent {
     fn from(left_out: &LeftOut) -> Self {
         Self {
             component: left_out.component.clone(),
-            after: left_out.after.clone(),
+            after: left_out.blocked_dependency.clone(),
             reason: left_out.format_reason(),
         }
     }

@@ -116,8 +116,15 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             let approve = draft_approval(args, &deployment, &plans, now, rules)?;
             let commit = approve.commit;
             let approver = workspace.identify_signer()?;
-            let target = (&env, &deployment);
-            match refuse_proposed_approval(snapshot, policy, target, (&approver, &approve), now) {
+            match refuse_proposed_approval(
+                snapshot,
+                policy,
+                &env,
+                &deployment,
+                &approver,
+                &approve,
+                now,
+            ) {
                 Ok(reason) if args.anyway => refusal.set(reason),
                 Ok(None) => {}
                 Ok(Some(reason)) => {

@@ -20,6 +20,7 @@ use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::ledger::writer::LedgerSnapshot;
+use crate::run::command_env::SecretPurpose;
 use crate::run::command_log::CommandLog;
 use crate::run::process::{self, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream};
 use crate::run::{execute, outcome};
@@ -203,7 +204,11 @@ fn run_command(
         .write()
         .context(ErrorKind::CannotTell, cannot_run())?;
     let command_env = runner.command_env(preparation, Some(run))?;
-    let secrets = command_env.read_secrets(&target.component, false, &runner.cancellation);
+    let secrets = command_env.read_secrets(
+        &target.component,
+        SecretPurpose::Deploy,
+        &runner.cancellation,
+    );
     let secrets = secrets.context(ErrorKind::Command, cannot_run())?;
     let ui = runner.ui;
     let show = |stream: Stream, line: &[u8]| match stream {

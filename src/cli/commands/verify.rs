@@ -106,7 +106,8 @@ fn run_verify_commands(
     };
     Ok(execute::verify_components(
         &deployment,
-        (&preparation.work_dirs, &step_runner),
+        &preparation.work_dirs,
+        &step_runner,
         runner.parallel(),
     ))
 }

@@ -36,7 +36,8 @@ impl DeployRunner<'_> {
         };
         let plans = execute::make_plans(
             &deployment,
-            (&preparation.work_dirs, &step_runner),
+            &preparation.work_dirs,
+            &step_runner,
             self.parallel(),
         );
         self.print_plans(&deployment, &plans)?;

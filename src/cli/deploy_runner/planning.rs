@@ -55,7 +55,8 @@ impl DeployRunner<'_> {
         };
         Ok(execute::make_plans(
             deployment,
-            (&preparation.work_dirs, &step_runner),
+            &preparation.work_dirs,
+            &step_runner,
             self.parallel(),
         ))
     }
@@ -79,7 +80,8 @@ impl DeployRunner<'_> {
         };
         let mut plans = execute::make_plans(
             &run.deployment,
-            (&preparation.work_dirs, &step_runner),
+            &preparation.work_dirs,
+            &step_runner,
             self.parallel(),
         );
         if self.binds_plans() {

@@ -10,7 +10,7 @@ use crate::domain::entry::{ComponentChange, Deployment, Target};
 use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
 use crate::run::command_env::CommandEnv;
-use crate::run::run_dirs::WorkDirs;
+use crate::run::work_dirs::WorkDirs;
 
 /// The folders and releases that a run works with.
 pub struct Preparation<'a> {
@@ -39,7 +39,8 @@ impl<'a> Preparation<'a> {
         let work_dirs = WorkDirs::new(
             &workspace.repository,
             &workspace.policy,
-            (workspace.project.id, runner.env.name()),
+            workspace.project.id,
+            runner.env.name(),
             &runner.cancellation,
             &on_wait,
         );
@@ -88,7 +89,7 @@ impl DeployRunner<'_> {
             .collect();
         Ok(CommandEnv {
             policy: &self.workspace.policy,
-            name: self.env.name(),
+            environment: self.env.name(),
             rules,
             run,
             last_good,

@@ -34,8 +34,12 @@ pub(super) fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> Strin
 }
 
 /// Describes a deployment: `deploy api 1.4.2 (2affccc97fa0) to prod`.
-pub(super) fn deployment(kind: DeploymentKind, all: Vec<&Target>, environment: &str) -> String {
-    let object = targets(all.into_iter());
+pub(super) fn deployment(
+    kind: DeploymentKind,
+    components: Vec<&Target>,
+    environment: &str,
+) -> String {
+    let object = targets(components.into_iter());
     match kind {
         DeploymentKind::Deploy => format!("deploy {object} to {environment}"),
         DeploymentKind::Rollback => format!("roll back to {object} in {environment}"),

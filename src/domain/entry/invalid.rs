@@ -19,10 +19,10 @@ pub enum InvalidError {
     TooLarge(usize),
     /// Over [`MAX_SUBJECTS`].
     #[error("the entry has {0} subjects, at most {MAX_SUBJECTS} are allowed")]
-    Subjects(usize),
+    TooManySubjects(usize),
     /// Over [`MAX_PREDICATE`].
     #[error("the predicate has {0} bytes, at most {MAX_PREDICATE} are allowed")]
-    Predicate(usize),
+    PredicateTooLarge(usize),
     /// A list that has duplicates, is not in ascending order, or is empty although it must not be.
     #[error("{0} must be present, in ascending order and without duplicates")]
     Order(&'static str),
@@ -32,7 +32,7 @@ pub enum InvalidError {
 }
 
 /// Checks whether a list is strictly ascending.
-pub(super) fn ascending<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
+pub(super) fn is_ascending<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
     let mut items = items.into_iter();
     let Some(mut last) = items.next() else {
         return true;

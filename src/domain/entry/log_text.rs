@@ -15,11 +15,11 @@ const MAX_NAMED: usize = 4;
 pub enum Tone {
     /// Something went well.
     Good,
-    /// Something failed, was given up or was yanked.
+    /// Something failed, was aborted or was yanked.
     Bad,
     /// Something has begun.
     Started,
-    /// Neither.
+    /// None of these.
     Neutral,
 }
 

@@ -8,7 +8,7 @@ use super::{
 use crate::domain::id::CommitId;
 use crate::domain::text::Line;
 
-/// How many characters of a change request or a label a note shows.
+/// The most characters of a change request or a label that a note shows.
 const MAX_SHOWN: usize = 60;
 
 /// The text of an action in the note of one commit.
@@ -123,8 +123,8 @@ pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult], commit:
     Note::new(verb, object)
 }
 
-/// Returns the verb for components that a deployment of this kind put into service; `None` is a
-/// baseline.
+/// Returns the verb for components that run after an entry: a deployment of this kind, or a
+/// baseline for `None`.
 pub(super) fn success_verb(kind: Option<DeploymentKind>) -> &'static str {
     match kind {
         None => "baseline",

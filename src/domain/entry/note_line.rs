@@ -1,5 +1,5 @@
-//! The lines that an entry leaves in the notes of commits: of each commit that it is about, and of
-//! each that it brings to its environment or takes out.
+//! The lines that an entry adds to the notes of commits: one for each commit that it names, and one
+//! for each other commit that it brings to its environment or takes out.
 //!
 //! A line is a pure function of the ledger commit and the code, so that the notes can be rebuilt
 //! from the ledgers at any time and compared with them.
@@ -11,7 +11,7 @@ use super::{DeploymentKind, Statement};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, Person};
 
-/// The commits that a deployment of a component moved, if they are too many for a line each.
+/// The commits that a component moved across, if they are too many for a line each.
 #[derive(Debug, Clone, Copy)]
 pub struct UnlistedCommits<'a> {
     /// The component.
@@ -22,8 +22,9 @@ pub struct UnlistedCommits<'a> {
     pub to: CommitId,
 }
 
-/// Formats the line for a commit that the entry names, without a newline; `None` if it does not name
-/// it. The line ends with the ranges of the components in `unlisted` at this commit.
+/// Formats the line for a commit that the entry names, without a newline. Returns `None` if the
+/// entry does not name the commit. The line contains the ranges of the components in `unlisted`
+/// that now run this commit.
 ///
 /// The line has the time, verb, environment, object, signer and ledger commit:
 /// `2026-03-05T10:02:11Z  deployed  prod    api 1.4.2    by ci    prod@3f2a9c1e77`.
@@ -38,10 +39,10 @@ pub fn format_note_line(
         return None;
     }
     let Note { verb, mut object } = statement.action.body().note(commit);
-    for it in unlisted.iter().filter(|it| it.to == commit) {
-        let range = describe_range(statement, *it);
+    for moved in unlisted.iter().filter(|moved| moved.to == commit) {
+        let range = describe_range(statement, *moved);
         // Writing to a string cannot fail.
-        let _ = write!(object, "  ({} {range})", it.component);
+        let _ = write!(object, "  ({} {range})", moved.component);
     }
     Some(format_line(statement, id, &Note { verb, object }))
 }
@@ -84,7 +85,7 @@ pub fn format_taken_out_line(
     )
 }
 
-/// Describes the range of commits that a component moved, as git takes it.
+/// Describes the range of commits that a component moved across, in git's notation.
 fn describe_range(statement: &Statement, moved: UnlistedCommits<'_>) -> String {
     let to = moved.to.short();
     let is_rollback = statement.ended_kind() == Some(DeploymentKind::Rollback);
@@ -109,20 +110,20 @@ fn format_line(statement: &Statement, id: EntryId, note: &Note) -> String {
         .requested_by
         .as_ref()
         .map_or_else(String::new, |person| format!(" for {person}"));
-    let by = format!(
+    let people = format!(
         "by {}{on_behalf_of}{}",
         statement.by,
         describe_approvers(statement)
     );
     format!(
-        "{}  {verb:<10}  {environment:<7}  {object:<40}  {by:<10}  {}@{}",
+        "{}  {verb:<10}  {environment:<7}  {object:<40}  {people:<10}  {}@{}",
         statement.at,
         statement.ledger,
         id.0.prefix(10)
     )
 }
 
-/// Names the people who approved what a `finish` or `record` ends.
+/// Names the approvers of the deployment whose end a `finish` or `record` states.
 fn describe_approvers(statement: &Statement) -> String {
     let approvers = statement.approved_by();
     if statement.ended_kind().is_none() || approvers.is_empty() {

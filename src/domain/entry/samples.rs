@@ -281,14 +281,14 @@ fn action(ledger: LedgerKind, ephemeral: bool) -> impl Strategy<Value = Action> 
 /// Returns a strategy for any valid statement.
 pub(crate) fn statement() -> impl Strategy<Value = Statement> {
     let pr: Option<EnvName> = Some("pr-17".parse().unwrap());
-    let place = prop_oneof![
+    let ledger_and_action = prop_oneof![
         8 => action(LedgerKind::Environment, false).prop_map(|action| ("prod", None, action)),
         2 => action(LedgerKind::Environment, true).prop_map(move |action| ("pr", pr.clone(), action)),
         3 => action(LedgerKind::Evidence, false).prop_map(|action| ("evidence", None, action)),
         2 => action(LedgerKind::Policy, false).prop_map(|action| ("policy", None, action)),
     ];
     (
-        place,
+        ledger_and_action,
         time(),
         (person(), public_key()),
         option::of(person()),

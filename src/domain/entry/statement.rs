@@ -18,7 +18,8 @@ pub struct Statement {
     pub at: Time,
     /// Whose key signed it.
     pub by: Person,
-    /// The key that signed it. A state that keeps a copy of the entry thereby says who signed it.
+    /// The key that signed it. It is part of the statement, so that a copy of the entry in a state
+    /// shows who signed it.
     pub key: PublicKey,
     /// The person on whose behalf a machine signed, if any.
     pub requested_by: Option<Person>,
@@ -62,7 +63,7 @@ impl Statement {
             .or_else(|| self.ledger.environment())
     }
 
-    /// Returns the deployment that a `start` or `record` asks for.
+    /// Returns the deployment that a `start` or `record` requests.
     pub fn deployment(&self) -> Option<&Deployment> {
         self.action.deployment()
     }

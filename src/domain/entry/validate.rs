@@ -21,7 +21,7 @@ pub(super) fn check_size(bytes: &[u8]) -> Result<(), InvalidError> {
 /// Checks a statement on its own, without the ledger.
 pub(super) fn check(statement: &Statement) -> Result<(), InvalidError> {
     let count = statement.subjects().len();
-    require(count <= MAX_SUBJECTS, InvalidError::Subjects(count))?;
+    require(count <= MAX_SUBJECTS, InvalidError::TooManySubjects(count))?;
     require(
         statement.sequence > 0,
         Contradiction("the sequence of an entry is at least 1, because the genesis commit is 0"),

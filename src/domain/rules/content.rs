@@ -123,7 +123,7 @@ fn check_yank(ctx: &Context<'_>, yank: &Yank) -> Vec<Check> {
 /// Checks what an action states about a component.
 fn check_claim(ctx: &Context<'_>, claim: &CodeClaim<'_>) -> Option<Check> {
     let unknown_component = claim
-        .must_be_known
+        .must_be_in_policy
         .then(|| check_in_policy_or_running(ctx, claim.component))
         .flatten();
     unknown_component.or_else(|| {

@@ -172,8 +172,8 @@ impl<'a> EnvState<'a> {
         self.entry(SlotKey::Unknown(component.clone()))
     }
 
-    /// Returns whether a component has a history here: it runs, an attempt has ended, or one is
-    /// unfinished.
+    /// Returns whether a component has a history in this environment: it runs, an attempt to deploy
+    /// it has ended, or one is unfinished.
     pub fn has_history(self, component: &ComponentName) -> bool {
         self.commit(component).is_some()
             || self.last_attempt(component).is_some()

@@ -18,8 +18,9 @@ use crate::domain::policy::PublishedPolicy;
 
 /// Returns the edits that `entry` makes to `state`, each slot at most once, in order.
 ///
-/// `policy` is what a `publish` publishes; `None` for any other entry. `state` must contain at least what [`Scope::for_statement`](super::Scope::for_statement) returns for the
-/// entry.
+/// `policy` is the policy that a `publish` puts in force, and `None` for any other entry. `state`
+/// must contain at least the components that
+/// [`Scope::for_statement`](super::Scope::for_statement) returns for the entry.
 pub fn fold(state: &State, entry: &Entry<Verified>, policy: Option<&PublishedPolicy>) -> Vec<Edit> {
     let mut edits = Edits::new(state, entry.stored());
     drop_expired(entry.statement(), &mut edits);
@@ -117,9 +118,9 @@ fn fold_expiry(deployment: &Deployment, edits: &mut Edits<'_>) {
 }
 
 fn fold_verification(verification: &Verification, edits: &mut Edits<'_>) {
-    for it in &verification.components {
-        if edits.env_state.commit(&it.component) == Some(it.commit) {
-            edits.store_entry(SlotKey::Verification(it.component.clone()));
+    for verified in &verification.components {
+        if edits.env_state.commit(&verified.component) == Some(verified.commit) {
+            edits.store_entry(SlotKey::Verification(verified.component.clone()));
         }
     }
 }
@@ -164,8 +165,8 @@ fn fold_results(
 ) {
     for change in &deployment.components {
         let component = &change.target.component;
-        let mut all_results = results.iter();
-        if let Some(result) = all_results.find(|it| it.target.component == *component) {
+        let result = results.iter().find(|it| it.target.component == *component);
+        if let Some(result) = result {
             fold_result(deployment.kind, change, result, edits);
         }
     }
@@ -232,10 +233,10 @@ fn use_up_approvals(
         let Action::Approve(approve) = &approval.statement.action else {
             return false;
         };
-        let needed_it = |it: &&ComponentChange| {
-            it.target.commit == commit && deployment.purpose_of(it) == approve.purpose
+        let needed_approval = |change: &&ComponentChange| {
+            change.target.commit == commit && deployment.purpose_of(change) == approve.purpose
         };
-        let mut changes = deployment.components.iter().filter(needed_it);
+        let mut changes = deployment.components.iter().filter(needed_approval);
         let is_used = changes
             .clone()
             .any(|it| successes.contains(&it.target.component));

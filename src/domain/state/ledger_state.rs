@@ -24,7 +24,7 @@ pub struct State {
 }
 
 impl State {
-    /// Returns the state after a genesis: nothing.
+    /// Returns the state without any filled slot, as after a genesis.
     pub fn empty() -> Self {
         Self::default()
     }
@@ -87,11 +87,11 @@ impl State {
         component: &ComponentName,
         content: Content,
     ) -> Option<&Arc<StoredEntry>> {
-        let is_wanted = |key: &SlotKey| {
+        let covers = |key: &SlotKey| {
             matches!(key, SlotKey::YankedContent { component: name, content: other, .. }
                 if name == component && *other == content)
         };
-        let mut slots = self.slots.iter().filter(|(slot, _)| is_wanted(&slot.key));
+        let mut slots = self.slots.iter().filter(|(slot, _)| covers(&slot.key));
         slots.find_map(|(_, value)| value.entry())
     }
 

@@ -1,4 +1,4 @@
-//! Which part of a state is needed to judge an entry.
+//! The part of a state that is needed to judge an entry.
 
 use std::collections::BTreeSet;
 
@@ -6,19 +6,19 @@ use crate::domain::entry::Statement;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
 
-/// Which components of a state are needed.
+/// The components of a state that are needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// All of them.
+    /// All components.
     All,
-    /// These. The parts of the state outside of components are always needed.
+    /// The listed components. The parts of the state outside of components are always needed.
     Components(BTreeSet<ComponentName>),
 }
 
 impl Scope {
     /// Returns the components that [`fold`](super::fold()) needs for a statement: those that it
-    /// names. The rules also need their [former names](Self::with_former_names). In a pattern's ledger it is all components, because a destroy empties
-    /// an environment.
+    /// names. The rules also need their [former names](Self::with_former_names). Returns all
+    /// components for an entry of a pattern's ledger, because a destroy empties an environment.
     pub fn for_statement(statement: &Statement) -> Self {
         if statement.environment.is_some() {
             return Self::All;
@@ -43,7 +43,7 @@ impl Scope {
         }
     }
 
-    /// Returns whether a component is in it.
+    /// Returns whether the scope includes a component.
     #[cfg(any(test, feature = "testing"))]
     pub fn contains(&self, component: &str) -> bool {
         match self {

@@ -40,7 +40,8 @@ pub enum SlotKey {
     Commit(ComponentName),
     /// `components/api/live.json`: the entry that deployed the running content.
     Live(ComponentName),
-    /// `components/api/last.json`: the entry that ended the newest attempt, or removed it.
+    /// `components/api/last.json`: the entry that ended the newest attempt to deploy the component,
+    /// or that removed it.
     Last(ComponentName),
     /// `components/api/verification.json`: the newest verification after the deployment.
     Verification(ComponentName),
@@ -212,7 +213,7 @@ impl Slot {
 }
 
 fn parse_key(path: &str) -> Option<SlotKey> {
-    fn json<T: FromStr>(file: &str) -> Option<T> {
+    fn parse_json_name<T: FromStr>(file: &str) -> Option<T> {
         file.strip_suffix(".json")?.parse().ok()
     }
     let parts: Vec<&str> = path.split('/').collect();
@@ -234,16 +235,18 @@ fn parse_key(path: &str) -> Option<SlotKey> {
         ["approvals", commit, person, file] => SlotKey::Approval {
             commit: commit.parse().ok()?,
             person: person.parse().ok()?,
-            sequence: json(file)?,
+            sequence: parse_json_name(file)?,
         },
-        ["holds", component, file] => SlotKey::Hold(component.parse().ok()?, json(file)?),
+        ["holds", component, file] => {
+            SlotKey::Hold(component.parse().ok()?, parse_json_name(file)?)
+        }
         ["lock.json"] => SlotKey::Lock,
         ["expires.json"] => SlotKey::Expires,
-        ["yanked", "commit", file] => SlotKey::YankedCommit(json(file)?),
+        ["yanked", "commit", file] => SlotKey::YankedCommit(parse_json_name(file)?),
         ["yanked", "content", component, content, file] => SlotKey::YankedContent {
             component: component.parse().ok()?,
             content: content.parse().ok()?,
-            commit: json(file)?,
+            commit: parse_json_name(file)?,
         },
         ["yanked", algorithm, file] => SlotKey::YankedDigest(
             Digest::new(algorithm.parse().ok()?, file.strip_suffix(".json")?).ok()?,

@@ -1,4 +1,4 @@
-//! Tests of single objects, settings and revisions, and of repositories that may not be opened.
+//! Tests of single objects, settings and revisions, and of repositories that must not be opened.
 
 use super::{TestRepository, git_in, plain_git, run};
 use crate::domain::time::Time;

@@ -9,7 +9,7 @@ use crate::domain::policy::Policy;
 use crate::domain::state::EnvState;
 use crate::run::graph::Graph;
 
-/// Why a component is blocked.
+/// Why a component must not be changed now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BlockReason {
     /// It or its environment is locked.
@@ -43,8 +43,9 @@ pub(super) fn find_block_reason(
         .then_some(BlockReason::OnHold)
 }
 
-/// Removes blocked components, so that a lock stops only the locked components. If all components
-/// are blocked, keeps them, so that the rules report why they are refused.
+/// Removes the blocked components if the selection leaves them out, so that a lock stops only the
+/// locked components. If all components are blocked, keeps them: the rules then report why they
+/// are refused.
 pub(super) fn remove_blocked(
     env_state: EnvState<'_>,
     selection: &Selection,
@@ -63,9 +64,17 @@ pub(super) fn remove_blocked(
     }
 }
 
+/// Why a component is skipped: it depends, directly or not, on a blocked component.
+#[derive(Debug, Clone)]
+pub(super) struct SkipCause {
+    /// The blocked component.
+    pub blocked: ComponentName,
+    /// Why that component is blocked.
+    pub reason: BlockReason,
+}
+
 /// Finds the changes to skip: those of components that depend, directly or not, on a blocked
-/// component whose new content is not running yet. Returns, for each, the blocked component that it
-/// depends on and why that one is blocked.
+/// component whose new content is not running yet.
 ///
 /// A run skips the dependents of a component that failed. Without this function, the next run would
 /// deploy the dependents without that component, which is now on hold.
@@ -73,7 +82,7 @@ pub(super) fn find_skipped(
     env_state: EnvState<'_>,
     policy: &Policy,
     components: &[ComponentChange],
-) -> BTreeMap<ComponentName, (ComponentName, BlockReason)> {
+) -> BTreeMap<ComponentName, SkipCause> {
     let changes = || components.iter().filter(|change| !change.is_removal());
     let is_not_current = |change: &&ComponentChange| {
         let component = &change.target.component;
@@ -92,12 +101,17 @@ pub(super) fn find_skipped(
         if find_block_reason(env_state, change).is_some() {
             return None;
         }
-        let mut included: BTreeSet<ComponentName> = blocked.keys().copied().cloned().collect();
-        included.insert(component.clone());
-        let graph = Graph::new(policy, &included);
-        let cause = graph.predecessors(component).next()?;
-        let reason = blocked.get(cause)?;
-        Some((component.clone(), (cause.clone(), *reason)))
+        // In a graph of only this component and the blocked ones, its predecessors are the blocked
+        // components that it depends on.
+        let mut nodes: BTreeSet<ComponentName> = blocked.keys().copied().cloned().collect();
+        nodes.insert(component.clone());
+        let graph = Graph::new(policy, &nodes);
+        let dependency = graph.predecessors(component).next()?;
+        let cause = SkipCause {
+            blocked: dependency.clone(),
+            reason: *blocked.get(dependency)?,
+        };
+        Some((component.clone(), cause))
     };
     changes().filter_map(find_cause).collect()
 }

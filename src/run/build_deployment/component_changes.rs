@@ -79,12 +79,12 @@ pub(super) fn include_dependents(
             .map(|entry| entry.statement.sequence)
     };
     let is_dependent = |name: &ComponentName, changed: &BTreeSet<ComponentName>| {
-        let is_newer = |before: &ComponentName| {
-            changed.contains(before) || live_sequence(before) > live_sequence(name)
+        let changed_or_newer = |dependency: &ComponentName| {
+            changed.contains(dependency) || live_sequence(dependency) > live_sequence(name)
         };
         policy
             .component(name)
-            .is_some_and(|component| component.depends_on.iter().any(is_newer))
+            .is_some_and(|component| component.depends_on.iter().any(changed_or_newer))
     };
     // Follow the dependencies one component at a time until no more are added.
     while let Some(next) = policy

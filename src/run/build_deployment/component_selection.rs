@@ -17,14 +17,14 @@ pub(super) fn select_components(
     env_state: EnvState<'_>,
 ) -> Result<Vec<ComponentChange>, BuildError> {
     let in_policy = policy.component_names();
-    let mut all = in_policy.clone();
+    let mut candidates = in_policy.clone();
     if spec.destroy {
         // A running component that left the policy is absent from every commit, so it is destroyed
         // together with those that the commit no longer has.
-        all.extend(env_state.components().into_keys().cloned());
+        candidates.extend(env_state.components().into_keys().cloned());
     }
-    if let Selection::Named(wanted) = &spec.selection
-        && let Some(unknown) = wanted.iter().find(|name| !all.contains(*name))
+    if let Selection::Named(named) = &spec.selection
+        && let Some(unknown) = named.iter().find(|name| !candidates.contains(*name))
     {
         return Err(match env_state.present_commit(unknown) {
             Some(_) => BuildError::Undeclared {
@@ -34,12 +34,12 @@ pub(super) fn select_components(
             None => BuildError::UnknownComponent(unknown.clone()),
         });
     }
-    let (mut components, mut is_any_in_commit) = (Vec::new(), false);
+    let (mut components, mut commit_has_component) = (Vec::new(), false);
     let mut unchanged = Vec::new();
-    for component in &all {
-        let is_left_out =
-            matches!(&spec.selection, Selection::Named(wanted) if !wanted.contains(component));
-        let Some(commit) = spec.commits.get(component).filter(|_| !is_left_out) else {
+    for component in &candidates {
+        let is_deselected =
+            matches!(&spec.selection, Selection::Named(named) if !named.contains(component));
+        let Some(commit) = spec.commits.get(component).filter(|_| !is_deselected) else {
             continue;
         };
         let content = if in_policy.contains(component) {
@@ -48,7 +48,7 @@ pub(super) fn select_components(
         } else {
             None
         };
-        is_any_in_commit |= content.is_some();
+        commit_has_component |= content.is_some();
         match select_change(env_state, spec, component, commit, content)? {
             Some(change) => components.push(change),
             None if content.is_some() => {
@@ -69,7 +69,7 @@ pub(super) fn select_components(
     }
     let mut components = remove_blocked(env_state, &spec.selection, components);
     add_replaced(env_state, policy, &mut components);
-    if components.is_empty() && !is_any_in_commit {
+    if components.is_empty() && !commit_has_component {
         return Err(BuildError::NoComponents(name_commits(&spec.commits)));
     }
     Ok(components)

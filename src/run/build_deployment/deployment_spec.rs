@@ -1,4 +1,4 @@
-//! The description of a requested deployment, and why its content cannot be determined.
+//! The request for a deployment, and why its components cannot be determined.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,13 +12,13 @@ use crate::domain::text::Line;
 /// The components that a deployment selects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Selection {
-    /// Components whose content differs.
+    /// Components whose content differs from the running content.
     #[default]
     Changed,
     /// Components whose content differs, and components with a plan command that depend on one of
-    /// those, unless they are blocked: locked, on hold, or part of another run. Blocked components,
-    /// and those that depend on a blocked one, are left for a later deployment. If all components
-    /// are blocked, they are kept, so that the rules can report why.
+    /// those. Components that are blocked (locked, on hold, or part of another run), and those
+    /// that depend on a blocked one, are left for a later deployment. If all components are
+    /// blocked, they are selected nevertheless, so that the rules can report why.
     UnblockedWithDependents,
     /// The same components as [`Self::UnblockedWithDependents`], blocked or not.
     ChangedWithDependents,
@@ -45,8 +45,8 @@ pub struct DeploymentSpec<'a> {
     pub destroy: bool,
     /// Versions given by hand, by component. They take precedence over the policy's.
     pub versions: BTreeMap<ComponentName, Line>,
-    /// An artifact of the release that a rollback restores. It matters if the same content ran with
-    /// different artifacts.
+    /// An artifact of the release that a rollback restores. It selects the release if the same
+    /// content ran with different artifacts.
     pub artifact: Option<Digest>,
 }
 
@@ -69,7 +69,7 @@ impl Commits {
     }
 }
 
-/// Why the content of a deployment could not be worked out.
+/// Why the components of a deployment could not be determined.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The policy has no such component.

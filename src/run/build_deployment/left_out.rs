@@ -18,7 +18,7 @@ pub struct LeftOut {
     /// The component.
     pub component: ComponentName,
     /// The blocked component that it depends on, directly or not; `None` if it is blocked itself.
-    pub after: Option<ComponentName>,
+    pub blocked_dependency: Option<ComponentName>,
     /// Why it, or the component that it depends on, is blocked.
     pub reason: BlockReason,
 }
@@ -26,7 +26,7 @@ pub struct LeftOut {
 impl LeftOut {
     /// Returns why the component is left out: `it is on hold`.
     pub fn format_reason(&self) -> String {
-        match &self.after {
+        match &self.blocked_dependency {
             None => format!("it is {}", self.reason),
             Some(other) => format!("it depends on {other}, which is {}", self.reason),
         }
@@ -35,7 +35,7 @@ impl LeftOut {
 
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = match self.after {
+        let verb = match self.blocked_dependency {
             None => "left out",
             Some(_) => "skipped",
         };
@@ -43,9 +43,9 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// Lists the components that differ but are left out of a deployment of all unblocked components,
-/// whatever components `spec` selects. If the deployment consists of blocked components, which the
-/// rules then refuse, those are not listed.
+/// Lists the components that differ but are left out of a deployment of all unblocked components.
+/// Ignores the selection of `spec`. If all components are blocked, the deployment includes them and
+/// the rules refuse it, so they are not listed.
 pub fn list_left_out(
     snapshot: &LedgerSnapshot<'_>,
     policy: &Policy,
@@ -76,13 +76,13 @@ pub fn list_left_out(
     let skipped = find_skipped(env_state, policy, &changes);
     let find_reason = |change: &ComponentChange| {
         let component = change.target.component.clone();
-        let (after, reason) = match skipped.get(&component) {
-            Some((cause, reason)) => (Some(cause.clone()), *reason),
+        let (blocked_dependency, reason) = match skipped.get(&component) {
+            Some(cause) => (Some(cause.blocked.clone()), cause.reason),
             None => (None, find_block_reason(env_state, change)?),
         };
         Some(LeftOut {
             component,
-            after,
+            blocked_dependency,
             reason,
         })
     };

@@ -33,12 +33,12 @@ pub(super) fn gather_facts(
         key: None,
         policy_text: None,
     };
-    let mut others = snapshot.tips.clone();
-    others.remove(spec.env.ledger());
+    let mut other_tips = snapshot.tips.clone();
+    other_tips.remove(spec.env.ledger());
     snapshot.gatherer.gather_to_build(
         policy,
         &request,
-        &others,
+        &other_tips,
         Some(chain.clone()),
         Ok(state.clone()),
     )
@@ -93,8 +93,8 @@ pub(super) fn add_version_and_artifacts(
             .filter_map(|stored| stored.statement.component_result(&target.component));
         let has_artifact = |it: &Target| {
             let mut images = it.artifacts.iter();
-            let wanted = spec.artifact.as_ref();
-            wanted.is_none_or(|digest| images.any(|image| image.digest == *digest))
+            let required = spec.artifact.as_ref();
+            required.is_none_or(|digest| images.any(|image| image.digest == *digest))
         };
         let result =
             results.find(|it| it.target.content == target.content && has_artifact(&it.target));
@@ -105,9 +105,9 @@ pub(super) fn add_version_and_artifacts(
         }
         return Ok(());
     }
-    let by_hand = spec.versions.get(&target.component).cloned();
+    let given_version = spec.versions.get(&target.component).cloned();
     let key = (target.commit, target.component.clone());
-    target.version = match by_hand {
+    target.version = match given_version {
         Some(version) => Some(version),
         None => version_or_error(facts.versions.get(&key))?,
     };
@@ -128,7 +128,7 @@ pub(in crate::run) fn find_artifacts<'a>(
     target: &Target,
     evidence: impl Iterator<Item = &'a Action>,
 ) -> Vec<Image> {
-    let (mut of_commit, mut of_content) = (BTreeMap::new(), BTreeMap::new());
+    let (mut commit_images, mut content_images) = (BTreeMap::new(), BTreeMap::new());
     let mut first_names = BTreeMap::new();
     for action in evidence {
         let Action::Artifact(artifact) = action else {
@@ -138,21 +138,22 @@ pub(in crate::run) fn find_artifacts<'a>(
             continue;
         }
         let image = &artifact.image;
-        // Newest first, so the first image of a name counts, and the last name of a digest.
+        // Evidence is read newest first. So the first image seen with a name is the newest one, and
+        // the last name seen for a digest is the first that was registered.
         first_names.insert(&image.digest, &image.name);
-        of_content
+        content_images
             .entry(image.name.clone())
             .or_insert_with(|| image.clone());
         if artifact.commit == target.commit {
-            of_commit
+            commit_images
                 .entry(image.name.clone())
                 .or_insert_with(|| image.clone());
         }
     }
-    let chosen = if of_commit.is_empty() {
-        of_content
+    let chosen = if commit_images.is_empty() {
+        content_images
     } else {
-        of_commit
+        commit_images
     };
     let is_first_name = |image: &Image| first_names.get(&image.digest) == Some(&&image.name);
     let with_first_name: BTreeSet<&Digest> = chosen

@@ -1,4 +1,4 @@
-//! The step that makes a plan, including those of Terraform.
+//! The step that makes a plan: runs the plan command, and reads the plan file if it is Terraform's.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -8,7 +8,7 @@ use super::step_failure::StepFailure;
 use super::{ComponentStep, StepRunner};
 use crate::domain::plan::{self, PlanKind, PlanOutput, TerraformPlan};
 use crate::domain::policy::ShellCommand;
-use crate::run::command_env::ComponentJob;
+use crate::run::command_env::{ComponentJob, SecretPurpose};
 use crate::run::process::{self, CommandSpec, Mask, Program};
 
 /// The time limit for `terraform show`.
@@ -43,17 +43,19 @@ impl StepRunner<'_> {
 
     /// Reads the terraform plan in the plan file, with `terraform show`.
     fn read_terraform_plan(&self, job: &ComponentJob) -> Result<TerraformPlan, StepFailure> {
-        let secrets =
-            self.command_env
-                .read_secrets(&job.target.component, true, self.cancellation)?;
-        let words = [
+        let secrets = self.command_env.read_secrets(
+            &job.target.component,
+            SecretPurpose::Plan,
+            self.cancellation,
+        )?;
+        let command_line = [
             "terraform".into(),
             "show".into(),
             "-json".into(),
             job.plan_file().into(),
         ];
         let spec = CommandSpec {
-            program: Program::Direct(&words),
+            program: Program::Direct(&command_line),
             folder: &job.folder,
             variables: &self.command_env.build_variables(job, &secrets),
             input: b"",
@@ -88,11 +90,12 @@ pub(super) fn summarize_plan(plan: &PlanOutput) -> String {
 
 /// Returns whether the plan command left a terraform plan file.
 fn is_terraform_plan(path: &std::path::Path) -> io::Result<bool> {
-    let mut first = Vec::new();
+    let mut beginning = Vec::new();
     match fs::File::open(path) {
-        Ok(file) => file.take(64).read_to_end(&mut first)?,
+        // The first bytes identify the format.
+        Ok(file) => file.take(64).read_to_end(&mut beginning)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     };
-    Ok(plan::is_saved_terraform_plan(&first))
+    Ok(plan::is_saved_terraform_plan(&beginning))
 }

@@ -14,8 +14,8 @@ use crate::domain::name::ComponentName;
 use crate::domain::plan::{CreatedResources, PlanResult};
 use crate::domain::policy::Rollback;
 use crate::run::graph::Graph;
-use crate::run::run_dirs::WorkDirs;
 use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_graph};
+use crate::run::work_dirs::WorkDirs;
 
 /// Applies the deployment: changes first, then removals, then the rollback of failed components.
 pub fn apply_deployment(
@@ -88,7 +88,7 @@ fn apply_graph(
     check_ownership: &mut OwnershipCheck<'_>,
     report: &mut RunReport,
 ) -> BTreeMap<ComponentName, TaskResult<AppliedComponent, ApplyFailure>> {
-    let created: Mutex<BTreeMap<ComponentName, CreatedResources>> = Mutex::default();
+    let created_by_component: Mutex<BTreeMap<ComponentName, CreatedResources>> = Mutex::default();
     let mut apply_callbacks = ApplyCallbacks {
         task,
         work_dirs,
@@ -104,8 +104,10 @@ fn apply_graph(
         match find_change(task.deployment, component) {
             Some(change) if change.is_removal() => destroy_component(task, &prepared.job),
             _ => apply_component(task, guard, callbacks, &prepared, &|plan| {
-                let mut created = created.lock().unwrap_or_else(PoisonError::into_inner);
-                let created = created.entry(component.clone()).or_default();
+                let mut all_created = created_by_component
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                let created = all_created.entry(component.clone()).or_default();
                 plan.as_terraform()
                     .into_iter()
                     .for_each(|plan| created.add_plan(plan));
@@ -113,8 +115,11 @@ fn apply_graph(
         }
     };
     let results = run_graph(graph, task.parallel, &mut apply_callbacks, &work);
-    let created = created.into_inner().unwrap_or_else(PoisonError::into_inner);
-    report.created.extend(created);
+    report.created.extend(
+        created_by_component
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner),
+    );
     results
 }
 
@@ -161,7 +166,7 @@ impl SchedulerCallbacks<PreparedComponent, AppliedComponent, ApplyFailure>
             || self
                 .graph
                 .predecessors(component)
-                .any(|before| self.changed_outputs.contains(before));
+                .any(|predecessor| self.changed_outputs.contains(predecessor));
         Ok(PreparedComponent {
             job,
             needs_new_plan,
@@ -219,12 +224,12 @@ fn find_component_result(
         // The component was not changed.
         Some(TaskResult::Failed(_) | TaskResult::NotStarted) | None => make(Outcome::Skipped),
         Some(TaskResult::SkippedAfter(cause)) => {
-            let failed = matches!(
+            let is_failure = matches!(
                 results.get(cause),
                 Some(TaskResult::Failed(ApplyFailure::StepFailed { .. }))
             );
             RecordedResult {
-                because: failed.then(|| cause.clone()),
+                because: is_failure.then(|| cause.clone()),
                 ..make(Outcome::Skipped)
             }
         }
@@ -239,11 +244,11 @@ fn roll_back_failed(
     report: &mut RunReport,
 ) {
     let rules = task.runner.command_env.rules;
-    let failed = report
+    let has_failed = report
         .results
         .iter()
         .any(|result| result.outcome == Outcome::Failed);
-    if !failed || rules.rollback == Rollback::Manual || task.runner.cancellation.is_draining() {
+    if !has_failed || rules.rollback == Rollback::Manual || task.runner.cancellation.is_draining() {
         return;
     }
     let is_selected = |result: &&RecordedResult| match rules.rollback {

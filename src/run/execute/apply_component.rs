@@ -23,7 +23,7 @@ pub(super) enum ApplyFailure {
         /// Whether the component may have been changed, by this step or an earlier one.
         may_have_changed: bool,
     },
-    /// Its plan changed since it was accepted.
+    /// Its plan has changed, and the new plan was not accepted.
     PlanRefused,
     /// This program no longer owns the run, or that cannot be determined.
     Stopped,
@@ -68,78 +68,82 @@ pub(super) fn apply_component(
         needs_new_plan,
     } = prepared;
     let (runner, component) = (task.runner, &job.target.component);
-    let shown = match task.plans.get(component) {
+    let shown_plan = match task.plans.get(component) {
         Some(PlanResult::Planned(plan)) => Some(plan),
         _ => None,
     };
-    let mut plan = shown.cloned();
+    let mut plan = shown_plan.cloned();
     if *needs_new_plan {
         plan = runner.plan(job).map_err(ApplyFailure::without_change)?;
-        if let Some(other) = plan.as_ref().filter(|plan| !is_same_plan(plan, shown))
-            && (task.plans_are_bound || !callbacks.accepts_plan(component, other))
+        if let Some(new_plan) = plan.as_ref().filter(|plan| !is_same_plan(plan, shown_plan))
+            && (task.plans_are_bound || !callbacks.accepts_plan(component, new_plan))
         {
             return Err(ApplyFailure::PlanRefused);
         }
     }
-    let applied = apply_with_retries(task, guard, job, shown, &mut plan, on_apply)?;
+    let was_applied = apply_with_retries(task, guard, job, shown_plan, &mut plan, on_apply)?;
     let verification = runner.verify(job).map_err(ApplyFailure::after_change)?;
     let terraform = plan.as_ref().and_then(PlanOutput::as_terraform);
     // Only terraform reports whether outputs changed. Any other tool is assumed to change them.
     Ok(AppliedComponent {
         verification,
-        outputs_changed: applied && terraform.is_none_or(TerraformPlan::changes_outputs),
+        outputs_changed: was_applied && terraform.is_none_or(TerraformPlan::changes_outputs),
     })
 }
 
-/// Applies a plan, and retries up to the number of times that the policy allows. Returns whether
-/// there was anything to apply.
+/// Applies a plan, with as many retries as the policy allows. Returns whether there was anything to
+/// apply.
 fn apply_with_retries(
     task: &DeployTask<'_>,
     guard: &ContinueGuard<'_, AppliedComponent, ApplyFailure>,
     job: &ComponentJob,
-    shown: Option<&PlanOutput>,
+    shown_plan: Option<&PlanOutput>,
     plan: &mut Option<PlanOutput>,
     on_apply: &dyn Fn(&PlanOutput),
 ) -> Result<bool, ApplyFailure> {
     let runner = task.runner;
-    // A component whose attempt failed counts as failed, whatever stops the next attempt.
-    let check_continue = |previous: Option<&StepError>| {
-        let explain = |stop: Option<ApplyFailure>| match previous {
+    // After a failed attempt, the component counts as failed, even if the next attempt is stopped
+    // for another reason.
+    let check_continue = |previous_error: Option<&StepError>| {
+        let explain = |stop: Option<ApplyFailure>| match previous_error {
             Some(error) => ApplyFailure::after_change(error.clone()),
             None => stop.unwrap_or(ApplyFailure::Stopped),
         };
         guard.check().map_err(explain)
     };
     let retries = runner.component_policy(job).map_or(0, |it| it.retries);
-    let mut attempts = 0;
-    let mut previous: Option<StepError> = None;
-    let mut applied = false;
+    let mut failed_attempts = 0;
+    let mut previous_error: Option<StepError> = None;
+    let mut was_applied = false;
     while !plan.as_ref().is_some_and(PlanOutput::is_empty) {
-        check_continue(previous.as_ref())?;
-        applied = true;
+        check_continue(previous_error.as_ref())?;
+        was_applied = true;
         plan.iter().for_each(on_apply);
         let Err(error) = runner.apply(job) else {
             break;
         };
-        if error.is_interrupted || attempts == retries || !runner.wait_before_retry(attempts) {
+        if error.is_interrupted
+            || failed_attempts == retries
+            || !runner.wait_before_retry(failed_attempts)
+        {
             return Err(ApplyFailure::after_change(error));
         }
-        attempts += 1;
+        failed_attempts += 1;
         check_continue(Some(&error))?;
         // Never retry with an old plan: the failed attempt may have changed things.
         *plan = runner.plan(job).map_err(ApplyFailure::after_change)?;
-        let differs = |plan: &PlanOutput| !is_same_plan(plan, shown) && !plan.is_empty();
+        let differs = |plan: &PlanOutput| !is_same_plan(plan, shown_plan) && !plan.is_empty();
         if task.plans_are_bound && plan.as_ref().is_some_and(differs) {
             return Err(ApplyFailure::after_change(error));
         }
-        previous = Some(error);
+        previous_error = Some(error);
     }
-    Ok(applied)
+    Ok(was_applied)
 }
 
 /// Returns whether a plan is the one that was shown.
-fn is_same_plan(plan: &PlanOutput, shown: Option<&PlanOutput>) -> bool {
-    shown.is_some_and(|shown| shown.digest == plan.digest)
+fn is_same_plan(plan: &PlanOutput, shown_plan: Option<&PlanOutput>) -> bool {
+    shown_plan.is_some_and(|shown_plan| shown_plan.digest == plan.digest)
 }
 
 /// Destroys one component.

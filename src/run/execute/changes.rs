@@ -7,7 +7,7 @@ use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::run::command_env::ComponentJob;
 use crate::run::component_steps::{ComponentStep, StepError};
-use crate::run::run_dirs::{WorkDirs, WorkDirsError};
+use crate::run::work_dirs::{WorkDirs, WorkDirsError};
 
 /// Returns the change of a component.
 pub(super) fn find_change<'d>(
@@ -26,16 +26,16 @@ pub(super) fn prepare_job(
     work_dirs: &WorkDirs<'_>,
     change: &ComponentChange,
 ) -> Result<ComponentJob, WorkDirsError> {
-    let commit: Option<CommitId> = change.from.filter(|_| change.is_removal());
+    let removed_commit: Option<CommitId> = change.from.filter(|_| change.is_removal());
     let target = Target {
-        commit: commit.unwrap_or(change.target.commit),
+        commit: removed_commit.unwrap_or(change.target.commit),
         ..change.target.clone()
     };
     work_dirs.prepare_job(target, change.from, "run")
 }
 
-/// Creates the error of a component whose work could not begin. Without an error, the component is
-/// not in the deployment.
+/// Creates the error of a component whose work could not begin. `error` is `None` if the component
+/// is not in the deployment.
 pub(super) fn make_start_error(error: Option<&WorkDirsError>) -> StepError {
     let why = error.map_or_else(
         || "it is not in the deployment".to_owned(),

@@ -16,9 +16,9 @@ pub struct DeployTask<'a> {
     pub runner: &'a StepRunner<'a>,
     /// The plans that were shown and approved.
     pub plans: &'a BTreeMap<ComponentName, PlanResult>,
-    /// The last good release of each component, for those that were running it before.
+    /// The last good release of each component that was running it before the deployment.
     pub last_good: &'a BTreeMap<ComponentName, Target>,
-    /// How many components are worked on at once.
+    /// The maximum number of components to work on at once.
     pub parallel: usize,
     /// Whether the first failure stops the deployment.
     pub fail_fast: bool,
@@ -26,7 +26,7 @@ pub struct DeployTask<'a> {
     pub plans_are_bound: bool,
 }
 
-/// Questions that come up while a deployment runs.
+/// The decisions that a running deployment asks its caller for.
 pub trait RunCallbacks: Sync {
     /// Returns whether this plan may be applied, though it differs from the one that was shown
     /// before. Called from several threads.
@@ -60,7 +60,7 @@ pub struct RunReport {
     /// The resources that the applied plans were to create, by component. A rollback may destroy
     /// these and no others.
     pub created: BTreeMap<ComponentName, CreatedResources>,
-    /// Set if another runner took the run over. Nothing may be recorded about it then.
+    /// Set if another runner took the run over. This program must not record its results then.
     pub taken_over: Option<String>,
     /// Set if no more steps were started because the owner of the run could not be determined.
     pub owner_unknown: Option<String>,

@@ -11,8 +11,8 @@ use crate::domain::plan::{CreatedResources, PlanOutput};
 use crate::run::command_env::ComponentJob;
 use crate::run::component_steps::StepRunner;
 use crate::run::graph::Graph;
-use crate::run::run_dirs::WorkDirs;
 use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_graph};
+use crate::run::work_dirs::WorkDirs;
 
 /// Rolls back these components of a deployment and adds the results to the report.
 pub(super) fn roll_back(
@@ -122,15 +122,15 @@ impl SchedulerCallbacks<ComponentJob, (), RollbackFailure> for RollbackCallbacks
 
     fn prepare(&mut self, component: &ComponentName) -> Result<ComponentJob, RollbackFailure> {
         self.check_continue(component)?;
-        let Some(good) = self.task.last_good.get(component) else {
+        let Some(release) = self.task.last_good.get(component) else {
             return Err(RollbackFailure::without_change(
                 "no earlier good release is known",
             ));
         };
-        let failed =
+        let failed_commit =
             find_change(self.task.deployment, component).map(|change| change.target.commit);
         self.work_dirs
-            .prepare_job(good.clone(), failed, "rollback")
+            .prepare_job(release.clone(), failed_commit, "rollback")
             .map_err(|error| RollbackFailure::without_change(error.to_string()))
     }
 
@@ -161,10 +161,10 @@ fn roll_back_component(
     let plan = runner.plan(job).map_err(|error| {
         RollbackFailure::without_change(format!("its plan failed: {}", error.reason))
     })?;
-    let nothing = CreatedResources::default();
+    let no_resources = CreatedResources::default();
     let terraform = plan.as_ref().and_then(PlanOutput::as_terraform);
     let destroyed = terraform
-        .map(|terraform| terraform.list_destroyed_except(created.unwrap_or(&nothing)))
+        .map(|terraform| terraform.list_destroyed_except(created.unwrap_or(&no_resources)))
         .unwrap_or_default();
     if let Some((first, more)) = destroyed.split_first() {
         let others = match more.len() {

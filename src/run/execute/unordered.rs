@@ -9,20 +9,21 @@ use crate::domain::plan::PlanResult;
 use crate::run::command_env::ComponentJob;
 use crate::run::component_steps::{StepError, StepRunner};
 use crate::run::graph::Graph;
-use crate::run::run_dirs::WorkDirs;
 use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_graph};
+use crate::run::work_dirs::WorkDirs;
 
 /// Makes all plans at once. A component without a plan command has no plan.
 ///
-/// If a plan command fails and names a component that it depends on and that is going to change,
-/// the plan is deferred until that component is deployed. Any other failure is an error: it would
-/// only show up again later, when other components have been applied.
+/// If a plan command fails and its output names a dependency that is going to change, the plan is
+/// deferred until that dependency is deployed. Any other failure is an error, because the command
+/// would fail again later, after other components were deployed.
 pub fn make_plans(
     deployment: &Deployment,
-    (work_dirs, runner): (&WorkDirs<'_>, &StepRunner<'_>),
+    work_dirs: &WorkDirs<'_>,
+    runner: &StepRunner<'_>,
     parallel: usize,
 ) -> BTreeMap<ComponentName, PlanResult> {
-    let all = list_changed_components(deployment);
+    let components = list_changed_components(deployment);
     let work =
         |_: &ComponentName, job: ComponentJob, _: &ContinueGuard<'_, _, _>| runner.plan(&job);
     let mut callbacks = UnorderedCallbacks {
@@ -30,7 +31,12 @@ pub fn make_plans(
         runner,
         deployment,
     };
-    let results = run_graph(&Graph::unordered(&all), parallel, &mut callbacks, &work);
+    let results = run_graph(
+        &Graph::unordered(&components),
+        parallel,
+        &mut callbacks,
+        &work,
+    );
     let mut plans = BTreeMap::new();
     let mut errors = BTreeMap::new();
     for (component, result) in results {
@@ -44,11 +50,11 @@ pub fn make_plans(
             TaskResult::Succeeded(None) | TaskResult::SkippedAfter(_) | TaskResult::NotStarted => {}
         }
     }
-    let graph = Graph::new(runner.command_env.policy, &all);
+    let graph = Graph::new(runner.command_env.policy, &components);
     let unplanned: Vec<(ComponentName, PlanResult)> = errors
         .iter()
         .map(|(component, error)| {
-            let waits_for = find_awaited((component, error), &graph, &plans, &errors);
+            let waits_for = find_awaited(component, error, &graph, &plans, &errors);
             runner
                 .observer
                 .on_plan_missing(component, error, &waits_for);
@@ -62,7 +68,8 @@ pub fn make_plans(
 /// Returns the components after whose deployment a plan that failed is made again: those that it
 /// depends on and that may change, if the output of its command names one of them.
 fn find_awaited(
-    (component, error): (&ComponentName, &StepError),
+    component: &ComponentName,
+    error: &StepError,
     graph: &Graph,
     plans: &BTreeMap<ComponentName, PlanResult>,
     errors: &BTreeMap<ComponentName, StepError>,
@@ -76,7 +83,7 @@ fn find_awaited(
     };
     let waits_for: Vec<ComponentName> = graph
         .predecessors(component)
-        .filter(|before| may_change(before))
+        .filter(|predecessor| may_change(predecessor))
         .cloned()
         .collect();
     if names_any(component, error, &waits_for) {
@@ -99,8 +106,8 @@ fn describe_missing_plan(error: &StepError, waits_for: Vec<ComponentName>) -> Pl
     }
 }
 
-/// Returns whether the output of a failed plan command names one of these components. Its own name
-/// does not count, which may contain another's.
+/// Returns whether the output of a component's failed plan command names one of the others. The
+/// component's own name is ignored, because it may contain the name of another.
 fn names_any(component: &ComponentName, error: &StepError, others: &[ComponentName]) -> bool {
     let normalize = |text: &str| text.to_lowercase().replace('_', "-");
     let own = normalize(component.as_str());
@@ -115,9 +122,9 @@ fn names_any(component: &ComponentName, error: &StepError, others: &[ComponentNa
 
 /// Returns whether a text contains a word that is not part of a longer one.
 fn contains_word(text: &str, word: &str) -> bool {
-    text.match_indices(word).any(|(at, _)| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + word.len()..].chars().next();
+    text.match_indices(word).any(|(start, _)| {
+        let before = text[..start].chars().next_back();
+        let after = text[start + word.len()..].chars().next();
         ![before, after]
             .into_iter()
             .flatten()
@@ -129,10 +136,11 @@ fn contains_word(text: &str, word: &str) -> bool {
 /// verified are left out.
 pub fn verify_components(
     deployment: &Deployment,
-    (work_dirs, runner): (&WorkDirs<'_>, &StepRunner<'_>),
+    work_dirs: &WorkDirs<'_>,
+    runner: &StepRunner<'_>,
     parallel: usize,
 ) -> BTreeMap<ComponentName, bool> {
-    let all = list_changed_components(deployment);
+    let components = list_changed_components(deployment);
     let work =
         |_: &ComponentName, job: ComponentJob, _: &ContinueGuard<'_, _, _>| runner.verify(&job);
     let mut callbacks = UnorderedCallbacks {
@@ -140,14 +148,19 @@ pub fn verify_components(
         runner,
         deployment,
     };
-    run_graph(&Graph::unordered(&all), parallel, &mut callbacks, &work)
-        .into_iter()
-        .filter_map(|(component, result)| match result {
-            TaskResult::Succeeded(_) => Some((component, true)),
-            TaskResult::Failed(error) => (!error.is_interrupted).then_some((component, false)),
-            TaskResult::SkippedAfter(_) | TaskResult::NotStarted => None,
-        })
-        .collect()
+    run_graph(
+        &Graph::unordered(&components),
+        parallel,
+        &mut callbacks,
+        &work,
+    )
+    .into_iter()
+    .filter_map(|(component, result)| match result {
+        TaskResult::Succeeded(_) => Some((component, true)),
+        TaskResult::Failed(error) => (!error.is_interrupted).then_some((component, false)),
+        TaskResult::SkippedAfter(_) | TaskResult::NotStarted => None,
+    })
+    .collect()
 }
 
 /// Returns the names of the components that change.

@@ -1,8 +1,8 @@
 //! Notices as structured `CloudEvents` 1.0 that carry `CDEvents` 0.5.1.
 //!
-//! A notice becomes one event about the run, and one for each service that the run deploys or
-//! removes, which tools that measure deployments read. If `CDEvents` has no type for an event, its
-//! type is a custom one, `dev.cdeventsx.gitdeploy-…`.
+//! A notice becomes one event about the run, and one for each component (a service in the terms of
+//! `CDEvents`) that the run deploys or removes. Tools that measure deployments read the latter. If
+//! `CDEvents` has no type for an event, its type is a custom one, `dev.cdeventsx.gitdeploy-…`.
 
 use serde_json::{Value, json};
 

@@ -121,8 +121,8 @@ impl Notice {
         line
     }
 
-    /// Returns a 128-bit id over all of the content, so that an event keeps its id however often it
-    /// is sent.
+    /// Returns a 128-bit id over all of the content, so that an event has the same id each time
+    /// that it is sent.
     ///
     /// The id is a digest of the JSON of messages. Renaming an item in the code does not change it.
     pub(super) fn id(&self) -> String {

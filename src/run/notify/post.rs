@@ -45,14 +45,14 @@ pub(super) fn post(
     } else {
         config
     };
-    let answer = config
+    let response = config
         .build()
         .new_agent()
         .post(url.secret())
         .header(CONTENT_TYPE, media_type)
         .send(body);
-    match answer {
-        Ok(answer) => check_response(answer.status(), answer.headers()),
+    match response {
+        Ok(response) => check_response(response.status(), response.headers()),
         Err(ureq::Error::Timeout(_)) => Err(SendFailure::TimedOut),
         Err(error) => Err(SendFailure::temporary(describe_error(&error))),
     }
@@ -93,8 +93,8 @@ fn parse_retry_after(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
     }
-    let moment = DateTime::parse_from_rfc2822(text).ok()?;
-    let seconds = moment.timestamp().saturating_sub(clock::now().as_seconds());
+    let time = DateTime::parse_from_rfc2822(text).ok()?;
+    let seconds = time.timestamp().saturating_sub(clock::now().as_seconds());
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 

@@ -71,11 +71,11 @@ fn build_text(notice: &Notice) -> String {
     text
 }
 
-/// Adds the first lines, and how many more there are.
-fn add_first_lines(lines: &mut Vec<String>, all: impl Iterator<Item = String>) {
-    let all: Vec<String> = all.collect();
-    let more = all.len().saturating_sub(MAX_LINES);
-    lines.extend(all.into_iter().take(MAX_LINES));
+/// Adds the first of the new lines, and how many more there are.
+fn add_first_lines(lines: &mut Vec<String>, new_lines: impl Iterator<Item = String>) {
+    let new_lines: Vec<String> = new_lines.collect();
+    let more = new_lines.len().saturating_sub(MAX_LINES);
+    lines.extend(new_lines.into_iter().take(MAX_LINES));
     if more > 0 {
         lines.push(format!("and {more} more"));
     }
@@ -109,8 +109,8 @@ fn describe_component(part: &NoticeComponent) -> String {
     line
 }
 
-/// Escapes a text for Slack: three characters, and a word joiner after `@`, because some programs
-/// that read Slack's messages notify everyone for a plain `@all`.
+/// Escapes a text for Slack: replaces `&`, `<` and `>`, and puts a word joiner after `@`, because
+/// some programs that read Slack's messages notify everyone for a plain `@all`.
 fn escape_text(text: &str) -> String {
     let cut: String = text.chars().take(MAX_LINE_CHARS).collect();
     cut.replace('&', "&amp;")

@@ -106,13 +106,11 @@ fn wait_until(description: &str, mut condition: impl FnMut() -> bool) {
 /// Waits until each receiver's oldest message was tried at least once.
 #[track_caller]
 fn wait_for_attempts(notifier: &Notifier) {
-    let all = || {
-        notifier
-            .workers
-            .iter()
-            .all(|(_, worker)| worker.has_tried())
+    let has_tried_all = || {
+        let mut channels = notifier.channels.iter();
+        channels.all(|channel| channel.worker.has_tried())
     };
-    wait_until("a first attempt", all);
+    wait_until("a first attempt", has_tried_all);
 }
 
 fn events(words: &[&str]) -> std::collections::BTreeSet<NotifyEvent> {
@@ -345,7 +343,7 @@ fn a_receiver_that_hangs_delays_no_other() {
     notifier.send(&notice(NotifyEvent::Started));
     notifier.send(&notice(NotifyEvent::Failed));
     wait_until("the last receiver's messages", || {
-        notifier.workers[2].1.is_idle()
+        notifier.channels[2].worker.is_idle()
     });
     let lost = notifier.finish();
     let reported: Vec<String> = lost

@@ -43,9 +43,9 @@ struct QueueState {
     attempts: u32,
     /// Why its last attempt failed.
     last_failure: Option<String>,
-    /// The messages that were given up, each with its attempts and the reason.
-    given_up: Vec<(Arc<Message>, u32, String)>,
-    /// Set when the run is over. Nothing is tried after it.
+    /// The messages that failed permanently.
+    failed: Vec<FailedMessage>,
+    /// Set when the run is over. No attempt is made after this time.
     deadline: Option<Deadline>,
     /// Whether the thread has ended: no time was left for another attempt.
     is_over: bool,
@@ -53,13 +53,24 @@ struct QueueState {
     thread_error: Option<String>,
 }
 
+/// A message that is not tried again.
+struct FailedMessage {
+    message: Arc<Message>,
+    attempts: u32,
+    /// Why the last attempt failed.
+    reason: String,
+}
+
 impl QueueState {
-    /// Removes the first message, which was delivered or is given up.
+    /// Removes the first message, which was delivered or failed permanently.
     fn end_message(&mut self, result: Result<(), SendFailure>) {
         let message = self.queue.pop_front();
         if let (Some(message), Err(SendFailure::Permanent(why))) = (message, result) {
-            self.given_up
-                .push((message, self.attempts, clean_reason(&why)));
+            self.failed.push(FailedMessage {
+                message,
+                attempts: self.attempts,
+                reason: clean_reason(&why),
+            });
         }
         (self.attempts, self.last_failure) = (0, None);
     }
@@ -72,16 +83,16 @@ impl SharedQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a change of the state, for at most `longest`. May return early.
+    /// Waits for a change of the state, for at most `max_wait`. May return early.
     fn wait<'a>(
         &self,
         state: MutexGuard<'a, QueueState>,
-        longest: Duration,
+        max_wait: Duration,
     ) -> MutexGuard<'a, QueueState> {
         // Every wait is in a loop, so a span that is too long for the clock can be cut to an hour.
-        let longest = longest.min(Duration::from_secs(3_600));
+        let max_wait = max_wait.min(Duration::from_secs(3_600));
         self.changed
-            .wait_timeout(state, longest)
+            .wait_timeout(state, max_wait)
             .unwrap_or_else(PoisonError::into_inner)
             .0
     }
@@ -157,10 +168,10 @@ impl Worker {
             reason: why,
             attempts,
         };
-        let given_up: Vec<_> = std::mem::take(&mut state.given_up);
-        let mut all: Vec<Undelivered> = given_up
+        let failed: Vec<_> = std::mem::take(&mut state.failed);
+        let mut undelivered_messages: Vec<Undelivered> = failed
             .into_iter()
-            .map(|(message, attempts, why)| undelivered(&message, attempts, why))
+            .map(|it| undelivered(&it.message, it.attempts, it.reason))
             .collect();
         let reason = state
             .thread_error
@@ -170,13 +181,13 @@ impl Worker {
             reason.unwrap_or_else(|| "it was still being sent when the run ended".to_owned());
         let attempts = state.attempts;
         for (index, message) in std::mem::take(&mut state.queue).into_iter().enumerate() {
-            all.push(undelivered(
+            undelivered_messages.push(undelivered(
                 &message,
                 if index == 0 { attempts } else { 0 },
                 reason.clone(),
             ));
         }
-        all
+        undelivered_messages
     }
 }
 
@@ -184,7 +195,7 @@ impl Worker {
 fn send_queued(shared: &SharedQueue, sender: &mut ChannelSender) {
     let limits = sender.limits;
     let min_time = limits.attempt_timeout / MIN_TIME_DIVISOR;
-    let (mut pause, mut was_cut) = (limits.first_pause, false);
+    let (mut pause, mut pause_was_cut) = (limits.first_pause, false);
     let mut state = shared.lock();
     loop {
         let Some(message) = state.queue.front().cloned() else {
@@ -194,16 +205,16 @@ fn send_queued(shared: &SharedQueue, sender: &mut ChannelSender) {
             state = shared.wait(state, Duration::MAX);
             continue;
         };
-        let within = state.deadline.map_or(limits.attempt_timeout, |end| {
+        let time_limit = state.deadline.map_or(limits.attempt_timeout, |end| {
             end.time_left().min(limits.attempt_timeout)
         });
-        if within < min_time {
+        if time_limit < min_time {
             return mark_over(shared, state);
         }
         drop(state);
-        let result = sender.send(&message, within);
+        let result = sender.send(&message, time_limit);
         state = shared.lock();
-        // The run gave up on the message in the meantime.
+        // The run has ended in the meantime, and reports the message as undelivered.
         if !state
             .queue
             .front()
@@ -212,10 +223,10 @@ fn send_queued(shared: &SharedQueue, sender: &mut ChannelSender) {
             return;
         }
         state.attempts += 1;
-        match sender.review(result, &state, within) {
+        match sender.review(result, &state, time_limit) {
             Err(SendFailure::Temporary { why, after }) => {
                 state.last_failure = Some(clean_reason(&why));
-                let may_be_cut = after.is_none() && !was_cut;
+                let may_be_cut = after.is_none() && !pause_was_cut;
                 let span = after.unwrap_or_default().max(pause);
                 let (locked, end) =
                     wait_between_attempts(shared, state, span, may_be_cut, min_time);
@@ -226,7 +237,7 @@ fn send_queued(shared: &SharedQueue, sender: &mut ChannelSender) {
                     PauseEnd::Cut => limits.first_pause,
                     PauseEnd::TooLong => return mark_over(shared, state),
                 };
-                was_cut |= matches!(end, PauseEnd::Cut);
+                pause_was_cut |= matches!(end, PauseEnd::Cut);
             }
             result => {
                 state.end_message(result);
@@ -245,9 +256,9 @@ fn mark_over(shared: &SharedQueue, mut state: MutexGuard<'_, QueueState>) {
 
 /// Returns the reason to report for an attempt without an answer. If the end of the run cut the
 /// attempt short, the reason of the attempt before it is kept: the receiver may not be at fault.
-fn describe_timeout(state: &QueueState, within: Duration, usual: Duration) -> String {
-    if within == usual {
-        return format!("no answer within {} s", usual.as_secs_f32());
+fn describe_timeout(state: &QueueState, time_limit: Duration, full_limit: Duration) -> String {
+    if time_limit == full_limit {
+        return format!("no answer within {} s", full_limit.as_secs_f32());
     }
     state
         .last_failure
@@ -309,7 +320,7 @@ struct ChannelSender {
 
 impl ChannelSender {
     /// Sends one message.
-    fn send(&mut self, message: &Message, within: Duration) -> Result<(), SendFailure> {
+    fn send(&mut self, message: &Message, time_limit: Duration) -> Result<(), SendFailure> {
         let url = match &self.channel {
             NotifyChannel::Command(command) => {
                 let result =
@@ -334,7 +345,7 @@ impl ChannelSender {
                     .ok_or_else(|| SendFailure::temporary("no address"))?
             }
         };
-        post(url, message.media_type, &message.body, within)
+        post(url, message.media_type, &message.body, time_limit)
     }
 
     /// Decides whether a failed attempt may be repeated: turns a timeout into a temporary failure,
@@ -343,12 +354,12 @@ impl ChannelSender {
         &self,
         result: Result<(), SendFailure>,
         state: &QueueState,
-        within: Duration,
+        time_limit: Duration,
     ) -> Result<(), SendFailure> {
         match result {
             Err(SendFailure::TimedOut) => Err(SendFailure::temporary(describe_timeout(
                 state,
-                within,
+                time_limit,
                 self.limits.attempt_timeout,
             ))),
             Err(SendFailure::Temporary { why, .. }) if self.is_exhausted(state.attempts) => {

@@ -19,8 +19,8 @@ const TAB_SPACES: &str = "    ";
 #[derive(Debug, Clone, Default)]
 pub struct Mask {
     finder: Option<AhoCorasick>,
-    /// The length of the longest text that is looked for.
-    longest: usize,
+    /// The length of the longest form of a secret.
+    longest_form: usize,
 }
 
 impl Mask {
@@ -38,12 +38,15 @@ impl Mask {
             .collect();
         forms.sort();
         forms.dedup();
-        let longest = forms.iter().map(Vec::len).max().unwrap_or_default();
-        let finder = match longest {
+        let longest_form = forms.iter().map(Vec::len).max().unwrap_or_default();
+        let finder = match longest_form {
             0 => None,
             _ => Some(AhoCorasick::new(&forms)?),
         };
-        Ok(Self { finder, longest })
+        Ok(Self {
+            finder,
+            longest_form,
+        })
     }
 }
 
@@ -100,9 +103,9 @@ impl<'a> MaskStream<'a> {
             return bytes.to_vec();
         }
         self.pending.extend_from_slice(bytes);
-        // A match that begins before this point, even the longest, lies within the pending bytes.
-        let safe = (self.pending.len() + 1).saturating_sub(self.mask.longest);
-        self.take_masked(safe)
+        // A match that begins before this point ends within the pending bytes, however long it is.
+        let safe_end = (self.pending.len() + 1).saturating_sub(self.mask.longest_form);
+        self.take_masked(safe_end)
     }
 
     /// Returns the rest, at the end of the stream.
@@ -110,28 +113,29 @@ impl<'a> MaskStream<'a> {
         self.take_masked(self.pending.len())
     }
 
-    /// Returns the bytes before `safe`, masked. Matches of several secrets, or of several encodings
-    /// of one, may overlap: every byte of any match is replaced.
-    fn take_masked(&mut self, safe: usize) -> Vec<u8> {
+    /// Returns the bytes before `safe_end`, masked. Matches of several secrets, or of several
+    /// encodings of one, may overlap: every byte of any match is replaced.
+    fn take_masked(&mut self, safe_end: usize) -> Vec<u8> {
         let Some(finder) = &self.mask.finder else {
             return std::mem::take(&mut self.pending);
         };
         let matches = finder
             .find_overlapping_iter(&self.pending)
             .map(|it| (it.start(), it.end()));
-        let mut matches: Vec<(usize, usize)> = matches.filter(|(start, _)| *start < safe).collect();
+        let mut matches: Vec<(usize, usize)> =
+            matches.filter(|(start, _)| *start < safe_end).collect();
         matches.sort_unstable();
-        let (mut masked, mut at) = (Vec::new(), self.already_masked);
+        let (mut masked, mut position) = (Vec::new(), self.already_masked);
         for (start, end) in matches {
-            if start >= at {
-                masked.extend_from_slice(self.pending.get(at..start).unwrap_or_default());
+            if start >= position {
+                masked.extend_from_slice(self.pending.get(position..start).unwrap_or_default());
                 masked.extend_from_slice(REPLACEMENT);
             }
-            at = at.max(end);
+            position = position.max(end);
         }
-        masked.extend_from_slice(self.pending.get(at..safe).unwrap_or_default());
-        self.already_masked = at.saturating_sub(safe);
-        self.pending.drain(..safe.min(self.pending.len()));
+        masked.extend_from_slice(self.pending.get(position..safe_end).unwrap_or_default());
+        self.already_masked = position.saturating_sub(safe_end);
+        self.pending.drain(..safe_end.min(self.pending.len()));
         masked
     }
 }
@@ -232,10 +236,10 @@ mod tests {
             let whole = masked(&["abca", "cc"], &[text.as_bytes()]);
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
             cuts.sort_unstable();
-            let (mut pieces, mut at) = (Vec::new(), 0);
+            let (mut pieces, mut position) = (Vec::new(), 0);
             for cut in cuts.into_iter().chain([text.len()]) {
-                pieces.push(&text.as_bytes()[at..cut]);
-                at = cut;
+                pieces.push(&text.as_bytes()[position..cut]);
+                position = cut;
             }
             prop_assert_eq!(masked(&["abca", "cc"], &pieces), whole);
         }

@@ -59,7 +59,7 @@ pub struct OutputRecorder<'a> {
     out: StreamState<'a>,
     err: StreamState<'a>,
     log: Option<BufWriter<File>>,
-    logged: u64,
+    logged_bytes: u64,
     digest: Sha256,
     lines_digest: Sha256,
     lines_size: u64,
@@ -81,7 +81,7 @@ impl<'a> OutputRecorder<'a> {
             out: new_stream(),
             err: new_stream(),
             log: spec.log.map(open).transpose()?.map(BufWriter::new),
-            logged: 0,
+            logged_bytes: 0,
             digest: Sha256::new(),
             lines_digest: Sha256::new(),
             lines_size: 0,
@@ -162,7 +162,7 @@ impl<'a> OutputRecorder<'a> {
         Ok(())
     }
 
-    /// Passes on a complete line: to the observer, the tail and the log.
+    /// Sends a complete line to the observer, the tail and the log.
     fn record_line(&mut self, stream: Stream, line: &[u8]) -> io::Result<()> {
         if let Some(observe) = self.spec.on_line {
             observe(stream, line);
@@ -176,12 +176,16 @@ impl<'a> OutputRecorder<'a> {
         self.lines_digest.update(&line);
         self.lines_digest.update(b"\n");
         self.lines_size += size;
-        let Some(log) = self.log.as_mut().filter(|_| self.logged < MAX_LOG_BYTES) else {
+        let Some(log) = self
+            .log
+            .as_mut()
+            .filter(|_| self.logged_bytes < MAX_LOG_BYTES)
+        else {
             return Ok(());
         };
-        self.logged += size;
+        self.logged_bytes += size;
         writeln!(log, "{line}")?;
-        if self.logged >= MAX_LOG_BYTES {
+        if self.logged_bytes >= MAX_LOG_BYTES {
             writeln!(
                 log,
                 "… the rest is left out: a log has at most {} MiB",

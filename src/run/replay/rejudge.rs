@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::log::{EntryPosition, LedgerIndex};
+use super::ledger_index::{EntryPosition, LedgerIndex};
 use super::replay_spec::ReplaySpec;
 use crate::domain::entry::{Deployment, DeploymentKind, Statement, Target};
 use crate::domain::id::EntryId;
@@ -25,7 +25,7 @@ pub(super) struct ReplayPolicies {
     original: Arc<Policy>,
     /// The proposal, with the `paths` that each component had at the time.
     pub proposal: Policy,
-    /// The policy in force today, with the same change.
+    /// The policy in force today, with the same replacement of `paths`.
     pub in_force: Policy,
 }
 
@@ -33,36 +33,36 @@ pub(super) struct ReplayPolicies {
 pub(super) struct PastLoader<'a> {
     repository: &'a Repository,
     project: &'a Project,
-    logs: &'a BTreeMap<LedgerName, LedgerIndex>,
+    indexes: &'a BTreeMap<LedgerName, LedgerIndex>,
     spec: &'a ReplaySpec<'a>,
     gatherer: FactGatherer<'a>,
     states: StateReader<'a>,
-    /// The cached policies, by the entry that published the past one.
+    /// The policies that were loaded, by the policy ledger's tip that the deployments had seen.
     policies: RefCell<HashMap<EntryId, Rc<ReplayPolicies>>>,
 }
 
-/// Returns whether `wanted` is at or before `tip`: true if they are equal, otherwise unknown. The
-/// tips are those that entries recorded, so no history is walked.
-fn compare_tips(_: &LedgerName, tip: EntryId, wanted: EntryId) -> Option<bool> {
-    (tip == wanted).then_some(true)
+/// Returns whether `entry` is at or before `tip`, or `None` if unknown. A replay uses only tips
+/// that entries recorded and walks no history, so it knows the order only of equal tips.
+fn is_at_or_before(_: &LedgerName, tip: EntryId, entry: EntryId) -> Option<bool> {
+    (tip == entry).then_some(true)
 }
 
 impl<'a> PastLoader<'a> {
-    /// Creates a loader for the deployments in `logs`.
+    /// Creates a loader for the ledgers in `indexes`.
     pub fn new(
         repository: &'a Repository,
         project: &'a Project,
-        logs: &'a BTreeMap<LedgerName, LedgerIndex>,
+        indexes: &'a BTreeMap<LedgerName, LedgerIndex>,
         spec: &'a ReplaySpec<'a>,
     ) -> Self {
         let gatherer = FactGatherer::new(repository, project)
             .with_branches_as_entered()
-            .with_order(&compare_tips);
+            .with_order(&is_at_or_before);
         let states = StateReader::for_display(repository);
         Self {
             repository,
             project,
-            logs,
+            indexes,
             spec,
             gatherer,
             states,
@@ -117,8 +117,8 @@ impl<'a> PastLoader<'a> {
             .seen
             .get(&LedgerName::policy())
             .ok_or_else(missing)?;
-        if let Some(known) = self.policies.borrow().get(&tip) {
-            return Ok(Rc::clone(known));
+        if let Some(cached) = self.policies.borrow().get(&tip) {
+            return Ok(Rc::clone(cached));
         }
         let original = self.gatherer.policy_at(tip)?.ok_or_else(missing)?;
         let with_old_paths = |policy: &Policy| {
@@ -142,17 +142,17 @@ impl<'a> PastLoader<'a> {
     /// Returns the tips of all other ledgers at the time. For ledgers that the decision read, these
     /// are the tips that the entry records as seen.
     fn find_tips(&self, statement: &Statement, original: &Policy) -> Tips {
-        let read = ledgers_read(original, statement);
-        let find_tip = |(ledger, log): (&LedgerName, &LedgerIndex)| {
+        let read_ledgers = ledgers_read(original, statement);
+        let find_tip = |(ledger, index): (&LedgerName, &LedgerIndex)| {
             let seen = statement.seen.get(ledger).copied();
-            let tip = if read.contains(ledger) {
+            let tip = if read_ledgers.contains(ledger) {
                 seen
             } else {
-                log.find_tip_at(statement.at).or(seen)
+                index.find_tip_at(statement.at).or(seen)
             };
             Some((ledger.clone(), tip?)).filter(|(ledger, _)| *ledger != statement.ledger)
         };
-        self.logs.iter().filter_map(find_tip).collect()
+        self.indexes.iter().filter_map(find_tip).collect()
     }
 }
 
@@ -217,8 +217,9 @@ impl PastDeployment<'_> {
         })
     }
 
-    /// Evaluates the rules of a policy at the entry's own time, on what it has seen. `edit` may
-    /// change the entry according to the facts, or return a check that decides alone.
+    /// Evaluates the rules of a policy at the entry's own time, with the tips that it has seen.
+    /// `edit` may change the entry according to the facts. If it returns a check, that check alone
+    /// is the verdict.
     fn evaluate_rules(
         &self,
         policy: &Policy,
@@ -271,10 +272,10 @@ fn check_same_files(policy: &Policy, statement: &Statement, facts: &Facts) -> Op
         return None;
     }
     let differs = |target: &&Target| {
-        let found = facts
+        let content = facts
             .contents
             .get(&(target.commit, target.component.clone()));
-        target.content.is_some() && found.is_some_and(|it| *it != Ok(target.content))
+        target.content.is_some() && content.is_some_and(|it| *it != Ok(target.content))
     };
     let target = deployment
         .components

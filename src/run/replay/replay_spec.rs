@@ -9,8 +9,8 @@ pub struct ReplaySpec<'a> {
     pub proposal: &'a Policy,
     /// The policy in force today, to report whether it would refuse the same deployments.
     pub in_force: &'a Policy,
-    /// Older deployments are left out; `None` for no limit.
+    /// The time from which deployments are judged; `None` for all deployments.
     pub since: Option<Time>,
-    /// How many of the newest cases of each kind are kept.
+    /// The maximum number of cases of each kind to report. The newest are reported.
     pub max_cases: usize,
 }

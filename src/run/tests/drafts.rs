@@ -53,7 +53,7 @@ pub(super) const POLICY_KINDS: [&str; 3] = ["publish", "consent", "withdraw"];
 
 /// Builds drafts for one environment from the present ledgers.
 pub(super) struct Drafter<'a> {
-    pub view: &'a LedgerSnapshot<'a>,
+    pub snapshot: &'a LedgerSnapshot<'a>,
     pub policy: &'a Policy,
     pub dice: &'a RefCell<SeededRandom>,
     pub commits: &'a [CommitId],
@@ -104,11 +104,11 @@ impl Drafter<'_> {
 
     fn load(&self, ledger: &LedgerName) -> State {
         let tip = self
-            .view
+            .snapshot
             .gatherer
-            .load_tip(ledger, self.view.tips.get(ledger).copied())
+            .load_tip(ledger, self.snapshot.tips.get(ledger).copied())
             .unwrap();
-        StateReader::new(self.view.repository)
+        StateReader::new(self.snapshot.repository)
             .load(tip.tree, ledger, &Scope::All)
             .unwrap()
     }
@@ -299,8 +299,8 @@ impl Drafter<'_> {
             versions: BTreeMap::new(),
             artifact: None,
         };
-        let mut deployment =
-            build_deployment(self.view, self.policy, &spec).map_err(|error| error.to_string())?;
+        let mut deployment = build_deployment(self.snapshot, self.policy, &spec)
+            .map_err(|error| error.to_string())?;
         if deployment.components.is_empty() {
             return no_subject();
         }
@@ -319,10 +319,11 @@ impl Drafter<'_> {
 
     /// Returns the commits that were deployed to this environment.
     fn past_commits(&self) -> Vec<CommitId> {
-        let Some(tip) = self.view.tips.get(&self.rules.ledger) else {
+        let Some(tip) = self.snapshot.tips.get(&self.rules.ledger) else {
             return Vec::new();
         };
-        let entries = self.view.gatherer.history().walk(*tip).map(Result::unwrap);
+        let history = self.snapshot.gatherer.history();
+        let entries = history.walk(*tip).map(Result::unwrap);
         let ended =
             entries.filter(|it| ["finish", "record", "baseline"].contains(&&*it.trailers.action));
         ended.flat_map(|it| it.trailers.commits.clone()).collect()
@@ -445,7 +446,7 @@ impl Drafter<'_> {
     fn lift(&self, env_state: EnvState<'_>) -> Result<Action, String> {
         let commit = self.pick(self.commits.to_vec())?;
         let is_of_commit = |(component, content, _): &(&ComponentName, _, _)| {
-            self.view
+            self.snapshot
                 .gatherer
                 .content(self.policy, commit, component)
                 .unwrap()
@@ -476,7 +477,7 @@ impl Drafter<'_> {
         let commit = self.pick(self.commits.to_vec())?;
         let target = |component: ComponentName| {
             let content = self
-                .view
+                .snapshot
                 .gatherer
                 .content(self.policy, commit, &component)
                 .unwrap()?;
@@ -526,7 +527,7 @@ impl Drafter<'_> {
             }),
             "artifact" => {
                 let content = self
-                    .view
+                    .snapshot
                     .gatherer
                     .content(self.policy, commit, &component)
                     .unwrap();
@@ -582,16 +583,12 @@ impl Drafter<'_> {
                 match it.commit {
                     None => it.digest = Some(digest),
                     Some(commit) => {
-                        let (gatherer, tips) = (self.view.gatherer, self.view.tips);
-                        it.contents = find_coverage(
-                            self.view.repository,
-                            gatherer,
-                            self.policy,
-                            tips,
-                            commit,
-                        )
-                        .map_err(|error| error.to_string())?
-                        .contents;
+                        let (gatherer, tips) = (self.snapshot.gatherer, self.snapshot.tips);
+                        let repository = self.snapshot.repository;
+                        it.contents =
+                            find_coverage(repository, gatherer, self.policy, tips, commit)
+                                .map_err(|error| error.to_string())?
+                                .contents;
                     }
                 }
                 Action::Yank(it)

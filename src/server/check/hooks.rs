@@ -18,9 +18,11 @@ use crate::server::shim::{find_shim_program, previous_hook_path};
 
 /// How long a program may take to print its version.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most bytes that it may print.
+/// The most bytes that a program may print as its version.
 const MAX_VERSION_BYTES: usize = 64 << 10;
-/// The most that is read of a hook, in bytes. A shim is far shorter.
+/// The most characters of a version that are reported.
+const MAX_VERSION_CHARS: usize = 80;
+/// The most bytes of a hook that are read. A shim is far shorter.
 const MAX_HOOK_BYTES: u64 = 64 << 10;
 
 impl Inspector<'_> {
@@ -41,12 +43,12 @@ impl Inspector<'_> {
                 self.git_command(&format!("config {key} hooks")),
             );
         }
-        let second = if uses_proc_receive {
+        let second_hook = if uses_proc_receive {
             "proc-receive"
         } else {
             "update"
         };
-        for name in ["pre-receive", second] {
+        for name in ["pre-receive", second_hook] {
             self.check_hook(&folder.join(name), name);
         }
         // The other hooks are optional, but must not call another program.
@@ -61,7 +63,7 @@ impl Inspector<'_> {
             let program = self.program.display();
             self.add_good(
                 CheckSubject::Hooks,
-                format!("pre-receive and {second} call {program}, which is this git-deploy"),
+                format!("pre-receive and {second_hook} call {program}, which is this git-deploy"),
             );
         }
         Ok(())
@@ -214,7 +216,7 @@ fn read_version(program: &Path) -> Option<String> {
         .next()
         .filter(|line| result.end.is_success() && !line.is_empty())?;
     Some(crate::domain::text::sanitize(
-        &line.chars().take(80).collect::<String>(),
+        &line.chars().take(MAX_VERSION_CHARS).collect::<String>(),
     ))
 }
 

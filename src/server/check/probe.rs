@@ -1,5 +1,5 @@
-//! Pushes a made-up ledger, which the hooks must refuse. The result of this push matters more than
-//! any other finding: it shows what the server really does.
+//! Pushes a made-up ledger, which the hooks must refuse. The other checks only inspect the
+//! repository. This one shows how the server really treats a push.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -32,8 +32,8 @@ enum ProbeResult {
     Refused,
     /// Our hook was called, but could not judge.
     Unjudged,
-    /// Something else refused it, with this message.
-    RefusedElsewhere(String),
+    /// Git or another program's hook refused it, with this message.
+    RefusedByOther(String),
 }
 
 impl Inspector<'_> {
@@ -70,7 +70,7 @@ impl Inspector<'_> {
                 let message = "the hook cannot judge a push: nothing is accepted";
                 self.add_problem(CheckSubject::Probe, message, check_command);
             }
-            (ProbeResult::RefusedElsewhere(message), None) => {
+            (ProbeResult::RefusedByOther(message), None) => {
                 let message = format!(
                     "a push of a made-up ledger was refused, and not by git-deploy: {message}"
                 );
@@ -112,12 +112,12 @@ impl Inspector<'_> {
         let zero = self.repository.hash_kind().zero_id();
         let mut input = Vec::new();
         let mut write_line = |bytes: &[u8]| pkt_line::write_packet(&mut input, bytes).is_ok();
-        let is_complete = write_line(b"version=1\0")
+        let is_written = write_line(b"version=1\0")
             && input.write_all(b"0000").is_ok()
             && pkt_line::write_packet(&mut input, format!("{zero} {blob} {name}").as_bytes())
                 .is_ok()
             && pkt_line::end_section(&mut input).is_ok();
-        let answer = is_complete
+        let answer = is_written
             .then(|| {
                 run_hook(
                     &folder.join("proc-receive"),
@@ -127,15 +127,15 @@ impl Inspector<'_> {
             })
             .flatten();
         let mut answer = answer.as_deref().unwrap_or_default();
-        let mut refused = false;
+        let mut is_refused = false;
         while let Ok(packet) = pkt_line::read_packet(&mut answer) {
             let Some(packet) = packet else { continue };
-            refused |= packet.starts_with(format!("ng {name}").as_bytes());
+            is_refused |= packet.starts_with(format!("ng {name}").as_bytes());
             if packet.starts_with(b"ok ") {
                 return false;
             }
         }
-        refused
+        is_refused
     }
 }
 
@@ -164,7 +164,7 @@ fn push_probe(
                     .iter()
                     .find(|line| !line.trim().is_empty())
                     .map_or("git", String::as_str);
-                ProbeResult::RefusedElsewhere(crate::domain::text::sanitize(message))
+                ProbeResult::RefusedByOther(crate::domain::text::sanitize(message))
             }
         }
     })

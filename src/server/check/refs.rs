@@ -75,7 +75,7 @@ impl Inspector<'_> {
     /// Reports files that change or cut off history.
     fn check_history_files(&mut self) {
         let folder = self.repository.common_dir().to_owned();
-        for (file, what) in [
+        for (file, effect) in [
             (
                 "info/grafts",
                 "grafts change the history that plain git shows",
@@ -94,7 +94,7 @@ impl Inspector<'_> {
                 };
                 self.add_problem(
                     CheckSubject::Refs,
-                    format!("{}: {what}", path.display()),
+                    format!("{}: {effect}", path.display()),
                     remedy,
                 );
             }
@@ -103,13 +103,13 @@ impl Inspector<'_> {
 
     /// Lists the refs below a prefix, or the ref of that name.
     fn list_refs(&self, prefix: &str) -> git::Result<Vec<String>> {
-        let listed = self
+        let output = self
             .repository
             .git("for-each-ref")
             .args(["--format=%(refname)", "--", prefix])
             .run()?
             .into_stdout()?;
-        let names = listed
+        let names = output
             .split(|byte| *byte == b'\n')
             .filter(|name| !name.is_empty());
         Ok(names

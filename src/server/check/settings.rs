@@ -103,7 +103,7 @@ impl Inspector<'_> {
         let Ok(policy) = branch_handover::read_policy(self.repository) else {
             return Ok(());
         };
-        for name in branch_handover::list_wanted_refs(self.repository, policy.as_deref())? {
+        for name in branch_handover::list_handover_branches(self.repository, policy.as_deref())? {
             if values.contains(&name) {
                 continue;
             }

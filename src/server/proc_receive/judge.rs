@@ -31,8 +31,9 @@ impl JudgedCommand<'_> {
     }
 }
 
-/// Judges every update on the refs before the push. Updates that follow an accepted one are also
-/// judged on the refs after it, because a policy or an environment may move in the same push.
+/// Judges every update with the refs as they were before the push. An update that follows an
+/// accepted one is also judged with the refs after that one, because the same push may move a
+/// policy or an environment on which it depends.
 pub(super) fn judge_commands<'c>(
     repository: &Repository,
     commands: &'c PushCommands,
@@ -49,7 +50,7 @@ pub(super) fn judge_commands<'c>(
         .filter_map(|(kind, update)| Some((kind.ledger()?, update)));
     let project = find_project(repository, &before, ledgers)?;
     let judge = PushJudge::new(repository, &settings, project.as_ref(), &before)?;
-    let mut later = before.clone();
+    let mut after = before.clone();
     let mut judged = Vec::new();
     let mut branches = BTreeSet::new();
     for (kind, update) in kinds.iter().zip(&commands.updates) {
@@ -60,17 +61,18 @@ pub(super) fn judge_commands<'c>(
             let check = Check::fail(Rule::Branch, "the push updates it twice");
             result.judgement = UpdateVerdict::from_check(&update.name, check);
         }
-        if result.is_allowed() && later.tips != before.tips {
-            let judge = PushJudge::new(repository, &settings, project.as_ref(), &later)?;
-            let again = judge_command(&judge, kind, update)?;
-            if again.mover == Mover::ProcReceive || result.mover == Mover::Git {
-                result = again;
+        if result.is_allowed() && after.tips != before.tips {
+            let judge = PushJudge::new(repository, &settings, project.as_ref(), &after)?;
+            let second = judge_command(&judge, kind, update)?;
+            // Keep the first result if only the earlier policy enforces the branch's rules.
+            if second.mover == Mover::ProcReceive || result.mover == Mover::Git {
+                result = second;
             }
         }
         if let (Some(ledger), Some(new)) = (kind.ledger(), update.new)
             && result.is_allowed()
         {
-            later.tips.insert(ledger.clone(), EntryId(new));
+            after.tips.insert(ledger.clone(), EntryId(new));
         }
         judged.push(result);
     }
@@ -107,8 +109,8 @@ fn judge_command<'c>(
 
 /// Refuses the accepted updates of an atomic push, because another one is refused.
 pub(super) fn refuse_allowed(judged: &mut [JudgedCommand<'_>]) {
-    for judged in judged.iter_mut().filter(|judged| judged.is_allowed()) {
-        judged.judgement.verdict.checks.push(Check::fail(
+    for command in judged.iter_mut().filter(|command| command.is_allowed()) {
+        command.judgement.verdict.checks.push(Check::fail(
             Rule::Chain,
             "another update of this atomic push was not accepted",
         ));

@@ -25,9 +25,9 @@ pub(super) fn move_branches(
         .iter()
         .enumerate()
         .filter(|(_, judged)| judged.is_allowed() && judged.mover == Mover::ProcReceive)
-        .filter_map(|(at, judged)| Some((at, plan_move(judged)?)))
+        .filter_map(|(index, judged)| Some((index, plan_move(judged)?)))
         .collect();
-    // Git takes the branches of one transaction all or none.
+    // Git moves either all branches of a transaction or none.
     let batch_size = if is_atomic { planned.len() } else { 1 };
     let mut failures = Vec::new();
     for batch in planned.chunks(batch_size.max(1)) {
@@ -36,13 +36,13 @@ pub(super) fn move_branches(
             failures.extend(
                 batch
                     .iter()
-                    .map(|(at, _)| (*at, make_branch_failure(&error))),
+                    .map(|(index, _)| (*index, make_branch_failure(&error))),
             );
         }
     }
     let has_failed = !failures.is_empty();
-    for (at, check) in failures {
-        if let Some(judged) = judged.get_mut(at) {
+    for (index, check) in failures {
+        if let Some(judged) = judged.get_mut(index) {
             judged.judgement.verdict.checks.push(check);
         }
     }
@@ -64,34 +64,43 @@ fn plan_move<'c>(judged: &JudgedCommand<'c>) -> Option<BranchMove<'c>> {
     })
 }
 
-/// Moves the ledgers of allowed updates. Returns why the notes and git's setting could not follow
-/// them, if so.
+/// Why the updates that follow the move of a ledger failed, if they did.
+pub(super) struct FollowUpErrors {
+    /// Why the notes could not be written.
+    pub notes: Option<Error>,
+    /// Why `receive.procReceiveRefs` could not be adapted to the new policy.
+    pub setting: Option<Error>,
+}
+
+/// Moves the ledgers of allowed updates. Then writes the notes, and adapts git's setting if the
+/// policy has moved.
 pub(super) fn move_ledgers(
     repository: &Repository,
     judged: &mut [JudgedCommand<'_>],
-) -> (Option<Error>, Option<Error>) {
+) -> FollowUpErrors {
     let (mut has_moved, mut has_policy_moved) = (false, false);
-    for judged in judged.iter_mut().filter(|judged| judged.is_allowed()) {
-        let (Some(ledger), Some(new)) = (judged.kind.ledger(), judged.update.new) else {
+    for command in judged.iter_mut().filter(|command| command.is_allowed()) {
+        let (Some(ledger), Some(new)) = (command.kind.ledger(), command.update.new) else {
             continue;
         };
-        match move_ledger(repository, ledger, EntryId(new), judged) {
+        match move_ledger(repository, ledger, EntryId(new), command) {
             Ok(()) => {
                 has_moved = true;
                 has_policy_moved |= ledger.is_policy();
             }
             Err(error) => {
                 let check = make_ledger_failure(&error);
-                judged.judgement.verdict.checks.push(check);
+                command.judgement.verdict.checks.push(check);
             }
         }
     }
     let update_notes = || repository.update_notes(&repository.tips()?);
-    let notes_error = has_moved.then(update_notes).and_then(Result::err);
-    let setting_error = has_policy_moved
-        .then(|| branch_handover::update_setting(repository))
-        .and_then(Result::err);
-    (notes_error, setting_error)
+    FollowUpErrors {
+        notes: has_moved.then(update_notes).and_then(Result::err),
+        setting: has_policy_moved
+            .then(|| branch_handover::update_setting(repository))
+            .and_then(Result::err),
+    }
 }
 
 /// Moves the ledger of an allowed update.
@@ -102,8 +111,8 @@ fn move_ledger(
     judged: &JudgedCommand<'_>,
 ) -> GitResult<()> {
     if judged.judgement.uses_recovery {
-        // This comes before the ref moves, so that the permission is never used twice. If the
-        // process dies in between, the owner must give it again.
+        // The permission is withdrawn before the ref moves, so that it is never used twice. If the
+        // process dies in between, the owner must give the permission again.
         Settings::read(repository)?.withdraw_recovery(repository)?;
     }
     let old = judged.update.old.map(EntryId);

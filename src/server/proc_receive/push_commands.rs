@@ -1,11 +1,11 @@
-//! What a push asks for.
+//! The updates of a push that git hands to proc-receive.
 
 use crate::server::ref_update::RefUpdate;
 
-/// The updates of a push, and whether it is atomic: all of them are accepted, or none.
+/// The updates of a push.
 pub(super) struct PushCommands {
     /// The updates, in git's order.
     pub updates: Vec<RefUpdate>,
-    /// Whether they are accepted or refused together.
+    /// Whether the push is atomic: either all updates are accepted, or none.
     pub is_atomic: bool,
 }

@@ -38,13 +38,13 @@ fn reference_is_up_to_date() {
     let text = std::fs::read_to_string(&page).unwrap();
     let (before, rest) = text.split_once(START).unwrap();
     let (_, after) = rest.split_once(&END[1..]).unwrap();
-    let wanted = format!("{before}{START}{}{END}{after}", build_reference());
+    let expected = format!("{before}{START}{}{END}{after}", build_reference());
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&page, wanted).unwrap();
+        std::fs::write(&page, expected).unwrap();
         return;
     }
     assert!(
-        text == wanted,
+        text == expected,
         "docs/server.md is out of date; run: UPDATE_DOCS=1 cargo test --lib required_settings"
     );
 }

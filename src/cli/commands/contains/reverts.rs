@@ -39,7 +39,7 @@ impl RevertSearch<'_> {
         for commit in commits {
             for revert in self
                 .repository
-                .commits_naming_revert(self.running, commit)?
+                .list_declared_reverts(self.running, commit)?
             {
                 if !self.is_inverse(commit, revert)?
                     || self.find_to_depth(&[revert], depth)?.is_some()

@@ -1,4 +1,5 @@
-//! `abort`: an unfinished run is given up. The state of its components is unknown afterwards.
+//! `abort`: ends an unfinished run without results. The running versions of its components are
+//! unknown afterwards.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +7,7 @@ use super::{
     ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentAtCommit, ComponentResult,
     Deployment, EnvironmentBody, HistoryRole, RunStep,
 };
-use crate::domain::entry::invalid::{InvalidError, ascending, require};
+use crate::domain::entry::invalid::{InvalidError, is_ascending, require};
 use crate::domain::entry::log_text::{self, LogText, Tone};
 use crate::domain::entry::note::{self, Note};
 use crate::domain::entry::subject::Subject;
@@ -16,7 +17,7 @@ use crate::domain::name::{EnvName, Person};
 use crate::domain::text::Line;
 use crate::domain::time::Time;
 
-/// An unfinished run is given up.
+/// The end of a run that has no results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Abort {
     /// The sequence number of the run's `start` entry.
@@ -26,7 +27,7 @@ pub struct Abort {
     /// The components that the run was changing, in bytewise order; empty if there were none, as
     /// for an `exec`.
     pub components: Vec<ComponentAtCommit>,
-    /// Why the run is given up.
+    /// Why the run is aborted.
     pub reason: Line,
 }
 
@@ -82,9 +83,9 @@ impl ActionBody for Abort {
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
-        // The list may be empty: a run that changes nothing can be given up, too.
+        // The list may be empty: a run that changes nothing can be aborted, too.
         require(
-            ascending(self.components.iter().map(|it| &it.component)),
+            is_ascending(self.components.iter().map(|it| &it.component)),
             InvalidError::Order("the components"),
         )
     }

@@ -1,4 +1,4 @@
-//! `approve`: one person consents to put components at a commit into the environment.
+//! `approve`: one person consents to a deployment, a removal or one command.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use super::{
     EnvironmentBody, HistoryRole, RunStep,
 };
 use crate::domain::entry::headline;
-use crate::domain::entry::invalid::{InvalidError, ascending, require, require_sha256};
+use crate::domain::entry::invalid::{InvalidError, is_ascending, require, require_sha256};
 use crate::domain::entry::log_text::{self, LogText, Tone};
 use crate::domain::entry::note::{self, Note};
 use crate::domain::entry::subject::Subject;
@@ -23,7 +23,7 @@ use InvalidError::{Contradiction, Order};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "purpose", rename_all = "lowercase")]
 pub enum ApprovalPurpose {
-    /// To deploy the components, also with a hotfix.
+    /// To deploy the components, with any kind of deployment that does not remove them.
     Deploy,
     /// To remove the components from the environment.
     Destroy,
@@ -43,15 +43,15 @@ impl ApprovalPurpose {
     }
 }
 
-/// Consent to put components at a commit into the environment, to remove them from it, or to run a
-/// command in them.
+/// One person's consent to deploy components at a commit to the environment, to remove them from
+/// it, or to run a command in them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approve {
     /// The commit.
     pub commit: CommitId,
     /// The approved components, in bytewise order; never empty.
     pub components: Vec<ComponentName>,
-    /// What it is for.
+    /// The only purpose for which the approval counts.
     #[serde(flatten)]
     pub purpose: ApprovalPurpose,
     /// The digests of the approved plans, by component.
@@ -90,7 +90,7 @@ impl ActionBody for Approve {
     }
 
     fn code_claims(&self) -> Vec<CodeClaim<'_>> {
-        self.components.iter().map(CodeClaim::known).collect()
+        self.components.iter().map(CodeClaim::in_policy).collect()
     }
 
     fn headline(&self, environment: &str) -> String {
@@ -138,7 +138,7 @@ impl ActionBody for Approve {
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
         require(
-            !self.components.is_empty() && ascending(&self.components),
+            !self.components.is_empty() && is_ascending(&self.components),
             Order("the components"),
         )?;
         require(

@@ -59,7 +59,7 @@ impl ActionBody for Artifact {
     }
 
     fn code_claims(&self) -> Vec<CodeClaim<'_>> {
-        vec![CodeClaim::known(&self.component).with_content(self.commit, Some(self.content))]
+        vec![CodeClaim::in_policy(&self.component).with_content(self.commit, Some(self.content))]
     }
 
     fn headline(&self, _: &str) -> String {

@@ -19,8 +19,8 @@ use InvalidError::Contradiction;
 /// predicate.
 const MAX_PREDICATE_DEPTH: usize = 125;
 
-/// The fields of a predicate that state a result: `result`, as in in-toto's `test-result`, and the
-/// one of SLSA's verification summary.
+/// The fields of a predicate that state a result: `result`, as in in-toto's `test-result`, and
+/// `verificationResult`, as in SLSA's verification summary.
 const RESULT_KEYS: [&str; 2] = ["result", "verificationResult"];
 
 /// The results that are a success; case does not matter.
@@ -91,12 +91,12 @@ impl Attestation {
             warned: count("warnedTests", "warned"),
             failed: count("failedTests", "failed"),
         };
-        let none = TestCounts {
+        let no_tests = TestCounts {
             passed: 0,
             warned: 0,
             failed: 0,
         };
-        (self.short_type() == "test-result" && counts != none).then_some(counts)
+        (self.short_type() == "test-result" && counts != no_tests).then_some(counts)
     }
 
     fn result_word(&self) -> &'static str {
@@ -144,8 +144,8 @@ impl Attestation {
         }
     }
 
-    /// Returns whether the predicate has a result that is not a success. A result that is not
-    /// understood is none.
+    /// Returns whether the predicate has a result that is not a success. A result with an unknown
+    /// value is not a success.
     fn states_failure(&self) -> bool {
         let is_success = |result: &serde_json::Value| match result {
             serde_json::Value::String(word) => SUCCESS_WORDS
@@ -232,7 +232,7 @@ impl ActionBody for Attestation {
             Contradiction("the predicate type must be a URI"),
         )?;
         let size = serde_json::to_vec(&self.predicate).map_or(usize::MAX, |bytes| bytes.len());
-        require(size <= MAX_PREDICATE, InvalidError::Predicate(size))?;
+        require(size <= MAX_PREDICATE, InvalidError::PredicateTooLarge(size))?;
         require(
             self.predicate.values().map(depth).max().unwrap_or(0) < MAX_PREDICATE_DEPTH,
             Contradiction("the predicate is nested too deeply"),
@@ -244,8 +244,8 @@ impl ActionBody for Attestation {
     }
 }
 
-/// Checks that keys and strings contain only plain characters, newlines and tabs, since other tools
-/// show them.
+/// Checks that keys and strings contain only plain characters, newlines and tabs, because other
+/// tools show them on a terminal.
 fn is_plain_json<'a>(
     mut values: impl Iterator<Item = &'a serde_json::Value>,
     mut keys: impl Iterator<Item = &'a String>,
@@ -288,9 +288,9 @@ impl crate::domain::entry::samples::Sample for Attestation {
             "urn:git-deploy:change-review:v1",
             "https://slsa.dev/provenance/v1",
         ]);
-        let place = option::of(parsed(&["stage"]));
+        let environment = option::of(parsed(&["stage"]));
         let suite = option::of(parsed(&["e2e"]));
-        (commit(), place, types, suite, predicate)
+        (commit(), environment, types, suite, predicate)
             .prop_map(
                 |(commit, environment, predicate_type, suite, predicate)| Self {
                     commit,

@@ -54,7 +54,7 @@ impl ActionBody for Baseline {
         self.components
             .iter()
             .map(|target| {
-                CodeClaim::known(&target.component).with_content(target.commit, target.content)
+                CodeClaim::in_policy(&target.component).with_content(target.commit, target.content)
             })
             .collect()
     }
@@ -106,8 +106,10 @@ impl EnvironmentBody for Baseline {
 
     fn component_result(&self, component: &ComponentName) -> Option<ComponentResult> {
         let targets = &self.components;
-        let at = targets.binary_search_by(|target| target.component.cmp(component));
-        targets.get(at.ok()?).map(ComponentResult::assumed_success)
+        let index = targets.binary_search_by(|target| target.component.cmp(component));
+        targets
+            .get(index.ok()?)
+            .map(ComponentResult::assumed_success)
     }
 
     fn run_step(&self) -> Option<RunStep> {

@@ -16,9 +16,9 @@ use crate::domain::text::Line;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BuildResult {
-    /// It was built.
+    /// The component was built.
     Succeeded,
-    /// It was not.
+    /// The build failed.
     Failed,
 }
 
@@ -29,9 +29,9 @@ pub struct Build {
     pub component: ComponentName,
     /// The commit.
     pub commit: CommitId,
-    /// How it ended.
+    /// Its result.
     pub result: BuildResult,
-    /// Where its log is.
+    /// The address or path of its log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Line>,
 }
@@ -67,7 +67,7 @@ impl ActionBody for Build {
     }
 
     fn code_claims(&self) -> Vec<CodeClaim<'_>> {
-        vec![CodeClaim::known(&self.component)]
+        vec![CodeClaim::in_policy(&self.component)]
     }
 
     fn headline(&self, _: &str) -> String {

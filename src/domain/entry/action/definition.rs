@@ -2,8 +2,8 @@
 //! that depend on its fields. [`ActionBody`] is for every action; [`EnvironmentBody`] and
 //! [`PolicyBody`] are for the actions of one kind of ledger.
 //!
-//! The methods have no defaults, so that a new action has to decide on each of them. The one
-//! exception has a default that is correct but slow.
+//! The methods have no defaults, so that a new action has to define each of them. The one exception
+//! is `component_result`, whose default is correct but slow.
 
 use serde::de::DeserializeOwned;
 
@@ -59,7 +59,7 @@ pub enum CommitRole {
 pub enum HistoryRole {
     /// Nothing.
     None,
-    /// It asks for a deployment.
+    /// It requests a deployment.
     Request,
     /// It states what is running, or how a run ended.
     Outcome,
@@ -120,7 +120,7 @@ pub trait ActionBody {
 
 /// The methods that the actions of an environment's ledger have in addition.
 pub trait EnvironmentBody: ActionBody {
-    /// Returns the deployment that it asks for.
+    /// Returns the deployment that it requests.
     fn deployment(&self) -> Option<&Deployment>;
 
     /// Returns the same deployment, for writing.
@@ -197,8 +197,8 @@ impl RunStep {
 pub struct CodeClaim<'a> {
     /// The component.
     pub component: &'a ComponentName,
-    /// Whether the policy must have it.
-    pub must_be_known: bool,
+    /// Whether the policy must have the component.
+    pub must_be_in_policy: bool,
     /// A commit, and the component's content there. The inner `None` claims that the component is
     /// absent at the commit; the outer one claims nothing about contents.
     pub content: Option<(CommitId, Option<Content>)>,
@@ -206,19 +206,19 @@ pub struct CodeClaim<'a> {
 
 impl<'a> CodeClaim<'a> {
     /// Makes the claim that the policy has a component.
-    pub fn known(component: &'a ComponentName) -> Self {
+    pub fn in_policy(component: &'a ComponentName) -> Self {
         Self {
             component,
-            must_be_known: true,
+            must_be_in_policy: true,
             content: None,
         }
     }
 
     /// Makes a claim about a component that the policy need not have.
-    pub fn maybe_unknown(component: &'a ComponentName) -> Self {
+    pub fn maybe_not_in_policy(component: &'a ComponentName) -> Self {
         Self {
-            must_be_known: false,
-            ..Self::known(component)
+            must_be_in_policy: false,
+            ..Self::in_policy(component)
         }
     }
 

@@ -1,4 +1,4 @@
-//! The deployment that a `start` or a `record` asks for.
+//! The deployment that a `start` or a `record` requests.
 //!
 //! The order of the fields is that of the signed JSON, so it must not change.
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::entry::invalid::{InvalidError, ascending, require};
+use crate::domain::entry::invalid::{InvalidError, is_ascending, require};
 use crate::domain::id::{CommitId, Digest, Oid};
 use crate::domain::name::{ComponentName, EnvName, Label, Person};
 use crate::domain::text::{Description, Line};
@@ -46,17 +46,17 @@ pub struct ComponentChange {
 pub enum DeploymentKind {
     /// New code.
     Deploy,
-    /// Back to a version that was healthy here before.
+    /// A return to a version that was healthy in this environment before.
     Rollback,
     /// A repair on top of the running commit.
     Hotfix,
-    /// A whole ephemeral environment is taken down.
+    /// The removal of a whole ephemeral environment.
     Destroy,
     /// A one-off command in the environment.
     Exec,
 }
 
-/// What a `start` or a `record` asks for.
+/// The deployment that a `start` or a `record` requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deployment {
@@ -82,7 +82,7 @@ pub struct Deployment {
     /// A description of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Description>,
-    /// The tip of the environment's branch, if the policy asks for it.
+    /// The tip of the environment's branch, if the policy requires it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch_tip: Option<CommitId>,
     /// When the ephemeral environment ends.
@@ -115,14 +115,13 @@ impl Deployment {
         }
     }
 
-    /// Returns the components that are to be changed or destroyed.
+    /// Returns the components to deploy or to remove: all, or none for an `exec`.
     pub fn changed(&self) -> impl Iterator<Item = &ComponentChange> {
         let is_exec = self.kind == DeploymentKind::Exec;
         self.components.iter().filter(move |_| !is_exec)
     }
 
-    /// Returns the components that get the content of their target: those that are changed and not
-    /// removed.
+    /// Returns the components to deploy: those of [`Self::changed`] that are not removed.
     pub fn deployed(&self) -> impl Iterator<Item = &ComponentChange> {
         self.changed().filter(|change| !change.is_removal())
     }
@@ -132,7 +131,7 @@ impl Deployment {
         self.components.iter().map(|change| &change.target)
     }
 
-    /// Returns what an approval of one of its changes must be for.
+    /// Returns the purpose that an approval of one of its changes must have.
     pub fn purpose_of(&self, change: &ComponentChange) -> ApprovalPurpose {
         match &self.command {
             Some(command) => ApprovalPurpose::of_command(command),
@@ -161,7 +160,7 @@ impl Deployment {
             Order("the components"),
         )?;
         Target::validate_all(self.targets())?;
-        require(ascending(&self.approved_by), Order("the approvers"))?;
+        require(is_ascending(&self.approved_by), Order("the approvers"))?;
         require_few_labels(&self.labels)?;
         self.origin.validate()?;
         require(

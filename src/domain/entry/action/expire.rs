@@ -27,8 +27,8 @@ pub struct Expire {
 }
 
 impl Expire {
-    /// Returns the entry that replaces a deployment which changes nothing except the expiry of an
-    /// ephemeral environment. `None` for every other deployment.
+    /// Returns the entry that replaces a deployment which only changes the expiry of an ephemeral
+    /// environment. Returns `None` for every other deployment.
     pub fn replacing(deployment: &Deployment) -> Option<Self> {
         let expires = deployment
             .expires

@@ -8,7 +8,7 @@ use super::{
     attempted_results, command_record, deployment, overall_outcome,
 };
 use crate::domain::entry::headline;
-use crate::domain::entry::invalid::{InvalidError, ascending, require};
+use crate::domain::entry::invalid::{InvalidError, is_ascending, require};
 use crate::domain::entry::log_text::{self, LogText};
 use crate::domain::entry::note::{self, Note};
 use crate::domain::entry::subject::Subject;
@@ -119,7 +119,7 @@ impl ActionBody for Finish {
         self.components
             .iter()
             .try_for_each(ComponentResult::validate)?;
-        require(ascending(&self.approved_by), Order("the approvers"))?;
+        require(is_ascending(&self.approved_by), Order("the approvers"))?;
         deployment::require_few_labels(&self.labels)?;
         command_record::validate(&self.commands, self.kind, &self.components)?;
         require(
@@ -144,8 +144,8 @@ impl EnvironmentBody for Finish {
 
     fn component_result(&self, component: &ComponentName) -> Option<ComponentResult> {
         let results = &self.components;
-        let at = results.binary_search_by(|it| it.target.component.cmp(component));
-        results.get(at.ok()?).cloned()
+        let index = results.binary_search_by(|it| it.target.component.cmp(component));
+        results.get(index.ok()?).cloned()
     }
 
     fn run_step(&self) -> Option<RunStep> {

@@ -22,7 +22,7 @@ pub struct Lock {
     /// The component; absent for the whole environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<ComponentName>,
-    /// Why.
+    /// Why it is locked.
     pub reason: Line,
 }
 
@@ -48,7 +48,7 @@ impl ActionBody for Lock {
     }
 
     fn code_claims(&self) -> Vec<CodeClaim<'_>> {
-        self.component.iter().map(CodeClaim::known).collect()
+        self.component.iter().map(CodeClaim::in_policy).collect()
     }
 
     fn headline(&self, environment: &str) -> String {

@@ -190,9 +190,10 @@ pub(super) trait ReadFields {
 impl ActionInfo {
     /// Looks up the action of this name in a kind of ledger.
     pub fn find(ledger: LedgerKind, name: &str) -> Option<&'static Self> {
-        let mut all = Self::ALL.iter();
-        let found = all.find(|(kind, info)| *kind == ledger && info.name == name);
-        found.map(|(_, info)| info)
+        let action = Self::ALL
+            .iter()
+            .find(|(kind, info)| *kind == ledger && info.name == name);
+        action.map(|(_, info)| info)
     }
 }
 
@@ -213,7 +214,7 @@ impl Action {
         self.environment_body()?.run_step()
     }
 
-    /// Returns the deployment that a `start` or `record` asks for.
+    /// Returns the deployment that a `start` or `record` requests.
     pub fn deployment(&self) -> Option<&Deployment> {
         self.environment_body()?.deployment()
     }
@@ -238,7 +239,7 @@ impl Action {
 
 actions! {
     environment: {
-        /// What already runs when components enter the ledger.
+        /// The versions that already run when components enter the ledger.
         baseline::Baseline,
         /// A deployment begins. Of several concurrent starts, only one can be pushed.
         start::Start,
@@ -248,7 +249,7 @@ actions! {
         finish::Finish,
         /// A deployment that another system carried out: start and finish in one.
         record::Record,
-        /// An unfinished run is given up.
+        /// An unfinished run is aborted.
         abort::Abort,
         /// A later check of the running components.
         verification::Verification,

@@ -30,7 +30,7 @@ pub struct Origin {
     /// The address of the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<Address>,
-    /// The branch that the run is for. Empty for a change request.
+    /// The branch that the run is for; absent for a change request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<Line>,
     /// The tag that triggered the run.

@@ -17,7 +17,7 @@ use crate::domain::text::Line;
 pub struct PolicyRevoke {
     /// The SHA-256 of the proposed `deploy.toml`.
     pub digest: Digest,
-    /// Whose approval.
+    /// The person whose approval is withdrawn.
     pub approver: Person,
     /// A remark.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, HistoryRole, PolicyBody};
-use crate::domain::entry::invalid::{InvalidError, ascending, require, require_sha256};
+use crate::domain::entry::invalid::{InvalidError, is_ascending, require, require_sha256};
 use crate::domain::entry::log_text::{LogText, Tone};
 use crate::domain::entry::note::Note;
 use crate::domain::entry::subject::Subject;
@@ -83,8 +83,8 @@ impl ActionBody for Publish {
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
         require_sha256([&self.digest, &self.keys])?;
-        require(ascending(&self.approved_by), Order("the approvers"))?;
-        require(ascending(&self.admits), Order("the admitted entries"))
+        require(is_ascending(&self.approved_by), Order("the approvers"))?;
+        require(is_ascending(&self.admits), Order("the admitted entries"))
     }
 }
 

@@ -134,9 +134,13 @@ impl EnvironmentBody for Record {
 
     fn component_result(&self, component: &ComponentName) -> Option<ComponentResult> {
         let changes = &self.deployment.components;
-        let at = changes.binary_search_by(|change| change.target.component.cmp(component));
-        let at = at.ok()?;
-        Some(self.results.get(at)?.with_target(&changes.get(at)?.target))
+        let index = changes.binary_search_by(|change| change.target.component.cmp(component));
+        let index = index.ok()?;
+        Some(
+            self.results
+                .get(index)?
+                .with_target(&changes.get(index)?.target),
+        )
     }
 
     fn run_step(&self) -> Option<RunStep> {

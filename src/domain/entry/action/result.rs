@@ -25,7 +25,7 @@ pub enum Outcome {
     RolledBack,
     /// It was removed.
     Destroyed,
-    /// A command ran with it, which changes nothing that the ledger knows.
+    /// A one-off command ran in it. This does not change its recorded state.
     Executed,
 }
 
@@ -142,7 +142,8 @@ impl RecordedResult {
     }
 }
 
-/// Returns the outcome of a whole run, in words: the first one below that any component has.
+/// Returns the outcome of a whole run, in words: the first outcome of `WORDS` that any component
+/// has.
 pub fn overall_outcome(results: &[ComponentResult]) -> &'static str {
     const WORDS: [(Outcome, &str); 5] = [
         (Outcome::Failed, "failed"),

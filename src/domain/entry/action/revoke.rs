@@ -21,7 +21,7 @@ use crate::domain::time::Time;
 pub struct Revoke {
     /// The commit.
     pub commit: CommitId,
-    /// Whose approvals.
+    /// The person whose approvals are withdrawn.
     pub approver: Person,
     /// A remark.
     #[serde(default, skip_serializing_if = "Option::is_none")]

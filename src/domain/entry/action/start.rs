@@ -20,7 +20,7 @@ use crate::domain::time::Time;
 /// A deployment begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
-    /// The run's id, newly drawn at random.
+    /// The run's id, a new random number.
     pub run: RunId,
     /// The requested deployment.
     #[serde(flatten)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use InvalidError::{Contradiction, Order};
 
-use crate::domain::entry::invalid::{InvalidError, ascending, has_no_white_space, require};
+use crate::domain::entry::invalid::{InvalidError, has_no_white_space, is_ascending, require};
 use crate::domain::id::{CommitId, Content, Digest, Oid, TagObject};
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
@@ -96,12 +96,12 @@ impl Target {
         mut targets: impl Iterator<Item = &'a Self> + Clone,
     ) -> Result<(), InvalidError> {
         require(
-            ascending(targets.clone().map(|target| &target.component)),
+            is_ascending(targets.clone().map(|target| &target.component)),
             Order("the components"),
         )?;
         targets.try_for_each(|target| {
             require(
-                ascending(target.artifacts.iter().map(|image| &image.name)),
+                is_ascending(target.artifacts.iter().map(|image| &image.name)),
                 Order("the artifacts of a component"),
             )?;
             target.artifacts.iter().try_for_each(Image::validate)?;

@@ -6,7 +6,7 @@ use super::{
     ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentResult, Deployment,
     EnvironmentBody, HistoryRole, RunStep,
 };
-use crate::domain::entry::invalid::{InvalidError, ascending, require};
+use crate::domain::entry::invalid::{InvalidError, is_ascending, require};
 use crate::domain::entry::log_text::{self, LogText, Tone};
 use crate::domain::entry::note::{self, Note};
 use crate::domain::entry::subject::Subject;
@@ -58,8 +58,8 @@ impl ActionBody for Unlock {
     }
 
     fn trailers(&self) -> Vec<Trailer<'_>> {
-        let held = self.holds.iter().map(|hold| &hold.component);
-        let components = self.component.iter().chain(held);
+        let held_components = self.holds.iter().map(|hold| &hold.component);
+        let components = self.component.iter().chain(held_components);
         components
             .map(Trailer::Component)
             .chain(self.commit.map(Trailer::Commit))
@@ -76,7 +76,8 @@ impl ActionBody for Unlock {
         commit
             .flat_map(|commit| self.holds.iter().map(move |hold| (commit, hold)))
             .map(|(commit, hold)| {
-                CodeClaim::maybe_unknown(&hold.component).with_content(commit, Some(hold.content))
+                CodeClaim::maybe_not_in_policy(&hold.component)
+                    .with_content(commit, Some(hold.content))
             })
             .collect()
     }
@@ -106,7 +107,7 @@ impl ActionBody for Unlock {
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
-        require(ascending(&self.holds), Order("the holds"))?;
+        require(is_ascending(&self.holds), Order("the holds"))?;
         require(
             self.commit.is_some() != self.holds.is_empty(),
             Contradiction(

@@ -7,7 +7,7 @@ use super::{
     Deployment, EnvironmentBody, HistoryRole, RunStep, VerificationResult,
 };
 use crate::domain::entry::headline;
-use crate::domain::entry::invalid::{InvalidError, ascending, require};
+use crate::domain::entry::invalid::{InvalidError, is_ascending, require};
 use crate::domain::entry::log_text::{self, LogText, Tone};
 use crate::domain::entry::note::{self, Note};
 use crate::domain::entry::subject::Subject;
@@ -97,7 +97,7 @@ impl ActionBody for Verification {
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
         let names = self.components.iter().map(|it| &it.component);
         require(
-            !self.components.is_empty() && ascending(names),
+            !self.components.is_empty() && is_ascending(names),
             Order("the components"),
         )?;
         require(

@@ -1,9 +1,10 @@
-//! `yank`: a commit, with the contents that it brought, or an artifact must no longer be deployed.
+//! `yank`: a commit, with the contents that it introduced, or an artifact must no longer be
+//! deployed.
 
 use serde::{Deserialize, Serialize};
 
 use super::{ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, HistoryRole};
-use crate::domain::entry::invalid::{InvalidError, ascending, require};
+use crate::domain::entry::invalid::{InvalidError, is_ascending, require};
 use crate::domain::entry::log_text::{self, LogText, Tone};
 use crate::domain::entry::note::Note;
 use crate::domain::entry::subject::Subject;
@@ -31,10 +32,10 @@ pub struct Yank {
     /// The digest of an artifact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
-    /// The contents that the commit brought, in order; only with a commit.
+    /// The contents that the commit introduced, in order; present only with a commit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contents: Vec<YankedContent>,
-    /// Why.
+    /// Why it must no longer be deployed.
     pub reason: Line,
 }
 
@@ -106,7 +107,7 @@ impl ActionBody for Yank {
         commit
             .flat_map(|commit| self.contents.iter().map(move |it| (commit, it)))
             .map(|(commit, it)| {
-                CodeClaim::known(&it.component).with_content(commit, Some(it.content))
+                CodeClaim::in_policy(&it.component).with_content(commit, Some(it.content))
             })
             .collect()
     }
@@ -137,7 +138,7 @@ impl ActionBody for Yank {
             InvalidError::Contradiction("only the yank of a commit lists contents"),
         )?;
         require(
-            ascending(&self.contents),
+            is_ascending(&self.contents),
             InvalidError::Order("the contents"),
         )
     }

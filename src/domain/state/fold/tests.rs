@@ -268,11 +268,11 @@ fn removal_keeps_the_last_entry() {
         ),
     ] {
         let state = after(&actions.into_iter().cloned().collect::<Vec<_>>());
-        let found: Vec<_> = state.slots().map(|(slot, _)| slot.to_string()).collect();
-        assert_eq!(found, paths);
-        let here = state.environment(None);
-        assert_eq!(here.last_attempt(&api).is_some(), is_present);
-        assert_eq!(here.has_history(&api), is_present);
-        assert_eq!(here.present_commits().contains_key(&api), is_present);
+        let stored_paths: Vec<_> = state.slots().map(|(slot, _)| slot.to_string()).collect();
+        assert_eq!(stored_paths, paths);
+        let env_state = state.environment(None);
+        assert_eq!(env_state.last_attempt(&api).is_some(), is_present);
+        assert_eq!(env_state.has_history(&api), is_present);
+        assert_eq!(env_state.present_commits().contains_key(&api), is_present);
     }
 }

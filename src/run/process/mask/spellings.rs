@@ -22,17 +22,17 @@ pub(super) fn list_spellings(secret: &[u8]) -> Vec<Vec<u8>> {
         .filter(|line| line.len() >= MIN_PART_BYTES);
     // Programs often strip white space from the ends of what they read.
     let plain_texts: Vec<&[u8]> = lines.chain([secret, secret.trim_ascii()]).collect();
-    let mut all: Vec<Vec<u8>> = Vec::new();
+    let mut spellings: Vec<Vec<u8>> = Vec::new();
     for plain in plain_texts {
-        all.push(plain.to_vec());
-        all.extend(percent_encode(plain));
-        all.extend(encode_base64(plain));
+        spellings.push(plain.to_vec());
+        spellings.extend(percent_encode(plain));
+        spellings.extend(encode_base64(plain));
         if let Ok(text) = std::str::from_utf8(plain) {
-            all.extend(quote_for_json(text));
-            all.extend(quote_for_shell(text));
+            spellings.extend(quote_for_json(text));
+            spellings.extend(quote_for_shell(text));
         }
     }
-    all
+    spellings
 }
 
 /// Returns the text inside a JSON string: plain, as Go writes it for HTML, with escaped slashes,
@@ -48,14 +48,14 @@ fn quote_for_json(text: &str) -> Vec<Vec<u8>> {
         .replace('>', "\\u003e")
         .replace('&', "\\u0026");
     let mut units = [0; 2];
-    let mut ascii = |c: char| match c {
+    let mut escape_non_ascii = |c: char| match c {
         c if c.is_ascii() => c.to_string(),
         c => {
             let units = c.encode_utf16(&mut units).iter();
             units.fold(String::new(), |text, unit| text + &format!("\\u{unit:04x}"))
         }
     };
-    let in_ascii = plain.chars().map(&mut ascii).collect::<String>();
+    let in_ascii = plain.chars().map(&mut escape_non_ascii).collect::<String>();
     [plain.to_owned(), go, plain.replace('/', "\\/"), in_ascii]
         .map(String::into_bytes)
         .into()
@@ -71,58 +71,71 @@ fn quote_for_shell(text: &str) -> Vec<Vec<u8>> {
         .into()
 }
 
+/// The case of the hexadecimal digits in a percent-encoded text.
+#[derive(Clone, Copy)]
+enum HexCase {
+    Upper,
+    Lower,
+}
+
 /// Returns percent-encoded forms: all but the unreserved characters of RFC 3986, in upper and lower
-/// case, with a space as in forms, with slashes kept, and as JavaScript encodes.
+/// case, with a space as in HTML forms, with slashes kept, and as JavaScript encodes.
 fn percent_encode(plain: &[u8]) -> Vec<Vec<u8>> {
-    let encode = |unescaped: &[u8], space: &str, lower_case: bool| -> Vec<u8> {
+    let encode = |unescaped: &[u8], space: &str, hex_case: HexCase| -> Vec<u8> {
         let encode_byte = |byte: &u8| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => vec![*byte],
             b' ' => space.as_bytes().to_vec(),
             byte if unescaped.contains(byte) => vec![*byte],
-            byte if lower_case => format!("%{byte:02x}").into_bytes(),
-            byte => format!("%{byte:02X}").into_bytes(),
+            byte => match hex_case {
+                HexCase::Lower => format!("%{byte:02x}").into_bytes(),
+                HexCase::Upper => format!("%{byte:02X}").into_bytes(),
+            },
         };
         plain.iter().flat_map(encode_byte).collect()
     };
     vec![
-        encode(b"", "%20", false),
-        encode(b"", "%20", true),
-        encode(b"", "+", false),
-        encode(b"/", "%20", false),
-        encode(b"!'()*", "%20", false),
+        encode(b"", "%20", HexCase::Upper),
+        encode(b"", "%20", HexCase::Lower),
+        encode(b"", "+", HexCase::Upper),
+        encode(b"/", "%20", HexCase::Upper),
+        encode(b"!'()*", "%20", HexCase::Upper),
     ]
 }
 
 /// Returns base64 forms: alone, folded into lines, and in the middle of a longer text, such as the
 /// header of a request.
 fn encode_base64(plain: &[u8]) -> Vec<Vec<u8>> {
-    let mut all: Vec<String> = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD]
+    let mut spellings: Vec<String> = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD]
         .map(|it| it.encode(plain))
         .into();
     let folded = BASE64_LINE_BYTES
         .into_iter()
         .filter(|width| plain.len() > *width)
         .flat_map(|width| plain.chunks(width));
-    all.extend(
+    spellings.extend(
         folded
             .map(|line| STANDARD.encode(line))
             .filter(|line| line.len() >= MIN_PART_BYTES),
     );
     for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-        all.extend(
+        spellings.extend(
             (0..3)
-                .map(|before| encode_inner_base64(&engine, before, plain))
+                .map(|preceding| encode_inner_base64(&engine, preceding, plain))
                 .filter(|inner| inner.len() >= MIN_PART_BYTES),
         );
     }
-    all.into_iter().map(String::into_bytes).collect()
+    spellings.into_iter().map(String::into_bytes).collect()
 }
 
-/// Returns the base64 characters that depend only on the secret if `before` bytes (0 to 2, modulo
-/// 3) precede it and any bytes follow.
-fn encode_inner_base64(engine: &GeneralPurpose, before: usize, plain: &[u8]) -> String {
-    let text = engine.encode([&[0; 2][..before], plain].concat());
-    // A character has six bits. Bits of the bytes before reach into the next character.
-    let (first, end) = ((before * 8).div_ceil(6), (before + plain.len()) * 8 / 6);
+/// Returns the base64 characters that depend only on the secret, if it is part of a longer text.
+/// `preceding` is the number of bytes before the secret modulo 3, because base64 encodes groups of
+/// three bytes.
+fn encode_inner_base64(engine: &GeneralPurpose, preceding: usize, plain: &[u8]) -> String {
+    let text = engine.encode([&[0; 2][..preceding], plain].concat());
+    // A character has six bits. Skip the characters that also encode bits of the preceding bytes.
+    let (first, end) = (
+        (preceding * 8).div_ceil(6),
+        (preceding + plain.len()) * 8 / 6,
+    );
     text.get(first..end).unwrap_or_default().to_owned()
 }

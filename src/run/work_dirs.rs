@@ -24,11 +24,11 @@ use crate::git::Repository;
 use crate::git::checkout::FileWriter;
 use crate::ledger::facts::PolicyComponent;
 
-/// How many runs' logs are kept.
+/// The number of runs whose logs are kept.
 const KEPT_RUNS: usize = 20;
-/// Their folder, in the git folder.
+/// The folder of the logs, in the repository's git folder.
 const LOGS_FOLDER: &str = "git-deploy/logs";
-/// How often a run that waits for another one looks again.
+/// How long a run that waits for another one sleeps between its attempts to lock the checkouts.
 const LOCK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Why a folder could not be prepared.
@@ -42,7 +42,7 @@ pub enum WorkDirsError {
         /// The cause.
         source: Box<CheckoutError>,
     },
-    /// A folder or its permissions could not be changed.
+    /// A folder could not be created or locked.
     #[error("cannot prepare {}: {source}", path.display())]
     Folder {
         /// The folder.
@@ -50,7 +50,7 @@ pub enum WorkDirsError {
         /// The cause.
         source: io::Error,
     },
-    /// There is no place for the checkouts.
+    /// No variable names a folder for the checkouts.
     #[error("neither XDG_CACHE_HOME nor HOME is set to a folder for the checkouts")]
     NoCacheFolder,
     /// Git failed.
@@ -79,7 +79,8 @@ impl<'a> WorkDirs<'a> {
     pub fn new(
         repository: &'a Repository,
         policy: &'a Policy,
-        (project, name): (EntryId, &EnvName),
+        project: EntryId,
+        environment: &EnvName,
         cancellation: &Cancellation,
         on_wait: &dyn Fn(),
     ) -> Result<Self, WorkDirsError> {
@@ -92,7 +93,7 @@ impl<'a> WorkDirs<'a> {
             })?;
         let all_logs = repository.common_dir().join(LOGS_FOLDER);
         let logs = all_logs.join(format!(
-            "{}-{name}-{}",
+            "{}-{environment}-{}",
             tag_timestamp(clock::now()),
             std::process::id()
         ));
@@ -101,7 +102,7 @@ impl<'a> WorkDirs<'a> {
         let checkouts = find_cache_folder()?
             .join("checkouts")
             .join(project.0.prefix(16))
-            .join(name.as_str());
+            .join(environment.as_str());
         create_folder(&checkouts, 0o700)?;
         let lock = lock_folder(&checkouts, cancellation, on_wait)?;
         Ok(Self {
@@ -115,21 +116,21 @@ impl<'a> WorkDirs<'a> {
         })
     }
 
-    /// Prepares a component at a commit for its commands. `name` distinguishes the stages of one
-    /// component.
+    /// Prepares a component at a commit for its commands. `stage` names the part of the run, such
+    /// as `rollback`: each stage has its own scratch folder and log.
     pub fn prepare_job(
         &self,
         target: Target,
         previous: Option<CommitId>,
-        name: &str,
+        stage: &str,
     ) -> Result<ComponentJob, WorkDirsError> {
         let checkout = self.prepare_checkout(&target)?;
         let component = target.component.as_str();
-        let scratch = self.scratch.path().join(name).join(component);
+        let scratch = self.scratch.path().join(stage).join(component);
         for folder in ["tmp", "terraform"] {
             create_folder(&scratch.join(folder), 0o777)?;
         }
-        let log = self.logs.join(format!("{component}.{name}.log"));
+        let log = self.logs.join(format!("{component}.{stage}.log"));
         Ok(ComponentJob {
             folder: self.find_working_folder(&checkout, &target),
             checkout,
@@ -142,7 +143,7 @@ impl<'a> WorkDirs<'a> {
 
     /// Finds and checks the files of a component. They are written before each step.
     fn prepare_checkout(&self, target: &Target) -> Result<ComponentCheckout, WorkDirsError> {
-        let failed = |source| WorkDirsError::Checkout {
+        let checkout_error = |source| WorkDirsError::Checkout {
             commit: target.commit,
             source: Box::new(source),
         };
@@ -160,7 +161,7 @@ impl<'a> WorkDirs<'a> {
             ignores_submodules,
             self.checkouts.join(target.component.as_str()),
         )
-        .map_err(failed)
+        .map_err(checkout_error)
     }
 
     /// Returns the folder in which a component's commands run: its first path, or the folder of the
@@ -181,13 +182,13 @@ impl<'a> WorkDirs<'a> {
 }
 
 impl Drop for WorkDirs<'_> {
-    /// Removes the checkouts and the scratch folders. What cannot be removed stays.
+    /// Removes the checkouts and the scratch folders. Errors are ignored.
     fn drop(&mut self) {
         let _ = remove_folder(self.scratch.path());
-        let Ok(found) = fs::read_dir(&self.checkouts) else {
+        let Ok(entries) = fs::read_dir(&self.checkouts) else {
             return;
         };
-        for checkout in found.filter_map(Result::ok) {
+        for checkout in entries.filter_map(Result::ok) {
             if checkout.file_type().is_ok_and(|kind| kind.is_dir()) {
                 let _ = remove_folder(&checkout.path());
             }
@@ -197,25 +198,25 @@ impl Drop for WorkDirs<'_> {
 
 /// Returns the folder in which this user's checkouts are.
 fn find_cache_folder() -> Result<PathBuf, WorkDirsError> {
-    let absolute = |name| {
+    let absolute_path = |name| {
         let path = PathBuf::from(std::env::var_os(name)?);
         path.is_absolute().then_some(path)
     };
-    absolute("XDG_CACHE_HOME")
-        .or_else(|| Some(absolute("HOME")?.join(".cache")))
+    absolute_path("XDG_CACHE_HOME")
+        .or_else(|| Some(absolute_path("HOME")?.join(".cache")))
         .map(|folder| folder.join("git-deploy"))
         .ok_or(WorkDirsError::NoCacheFolder)
 }
 
-/// Locks a folder, and waits as long as another process has it locked. A process that dies gives
-/// its lock back.
+/// Locks a folder, and waits as long as another process has locked it. The lock is released when
+/// the returned file is closed, or when the process dies.
 fn lock_folder(
     folder: &Path,
     cancellation: &Cancellation,
     on_wait: &dyn Fn(),
 ) -> Result<File, WorkDirsError> {
     let path = folder.join("lock");
-    let failed = |source| WorkDirsError::Folder {
+    let lock_error = |source| WorkDirsError::Folder {
         path: path.clone(),
         source,
     };
@@ -224,20 +225,20 @@ fn lock_folder(
         .truncate(false)
         .write(true)
         .open(&path)
-        .map_err(failed)?;
-    let mut waits = false;
+        .map_err(lock_error)?;
+    let mut has_waited = false;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
+            Err(TryLockError::Error(error)) => return Err(lock_error(error)),
             Err(TryLockError::WouldBlock) if cancellation.is_draining() => {
                 return Err(WorkDirsError::Interrupted);
             }
             Err(TryLockError::WouldBlock) => {}
         }
-        if !waits {
+        if !has_waited {
             on_wait();
-            waits = true;
+            has_waited = true;
         }
         std::thread::sleep(LOCK_INTERVAL);
     }
@@ -254,10 +255,15 @@ fn create_folder(path: &Path, mode: u32) -> Result<(), WorkDirsError> {
         })
 }
 
-/// Removes the logs of old runs. Their names begin with the time.
-fn remove_old_logs(all: &Path) {
-    let Ok(found) = fs::read_dir(all) else { return };
-    let mut runs: Vec<PathBuf> = found.filter_map(|entry| Some(entry.ok()?.path())).collect();
+/// Removes the logs of all but the newest runs.
+fn remove_old_logs(all_logs: &Path) {
+    let Ok(entries) = fs::read_dir(all_logs) else {
+        return;
+    };
+    let mut runs: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    // The names begin with the time, so this puts the oldest run first.
     runs.sort();
     // Another run may be removing the same folders.
     runs.iter()

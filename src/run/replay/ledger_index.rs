@@ -6,10 +6,10 @@ use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
 use crate::git::{Repository, Result};
 
-/// An entry and the commit before it.
+/// The position of an entry in its ledger.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EntryPosition {
-    /// Its commit.
+    /// The entry's commit.
     pub id: EntryId,
     /// The commit before it.
     pub previous: EntryId,
@@ -25,7 +25,7 @@ pub(super) struct LedgerIndex {
 }
 
 impl LedgerIndex {
-    /// Reads a ledger back to the last entry before `since`.
+    /// Reads a ledger from its tip back to the last entry before `since`.
     pub fn read(
         repository: &Repository,
         ledger: &LedgerName,
@@ -38,9 +38,9 @@ impl LedgerIndex {
         };
         for walked in repository.walk_ledger(tip) {
             let (commit, trailers) = walked?;
-            let (at, id) = (commit.committer_time, EntryId(commit.id));
-            index.entries.push((at, id));
-            if since.is_some_and(|since| at < since) {
+            let (time, id) = (commit.committer_time, EntryId(commit.id));
+            index.entries.push((time, id));
+            if since.is_some_and(|since| time < since) {
                 break;
             }
             // Every entry has a parent; only the genesis has none.
@@ -58,9 +58,12 @@ impl LedgerIndex {
         Ok(index)
     }
 
-    /// Returns the ledger's tip at a time, or `None` before its first entry.
+    /// Returns the ledger's tip at a time, or `None` for a time before the oldest entry of the
+    /// index.
     pub fn find_tip_at(&self, time: Time) -> Option<EntryId> {
-        let later = self.entries.partition_point(|(at, _)| *at > time);
-        self.entries.get(later).map(|(_, id)| *id)
+        let later_count = self
+            .entries
+            .partition_point(|(entry_time, _)| *entry_time > time);
+        self.entries.get(later_count).map(|(_, id)| *id)
     }
 }

@@ -1,5 +1,5 @@
-//! Replaces a file atomically: after a crash, and for any reader, it has either all of the old
-//! contents or all of the new.
+//! Replaces a file atomically. Any reader, also after a crash, sees either the old
+//! contents or the new contents, never a mixture.
 
 use std::fs::Permissions;
 use std::io::{self, Write as _};
