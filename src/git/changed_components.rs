@@ -5,6 +5,7 @@
 //! shows a change. So the cost depends on the folders above the changed files, not on the number of
 //! files and components.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -29,6 +30,18 @@ pub struct ChangeFinder<'a> {
     repository: &'a Repository,
     owners: PathIndex<'a>,
     folders: Cache<Oid, Arc<[u8]>>,
+    /// How many tree entries all comparisons have examined.
+    examined: Cell<usize>,
+}
+
+/// What an entry is that exists on at least one side of a comparison.
+#[derive(Clone, Copy)]
+struct EntryKind<'e> {
+    name: &'e [u8],
+    /// Whether it is a folder on both sides, or on its only one.
+    is_tree: bool,
+    /// Whether it is a symbolic link or a submodule on one side.
+    is_link: bool,
 }
 
 /// One comparison of two trees.
@@ -45,12 +58,19 @@ impl<'a> ChangeFinder<'a> {
             repository,
             owners: PathIndex::new(policy),
             folders: Cache::new(FOLDER_CACHE),
+            examined: Cell::new(0),
         }
     }
 
     /// Returns the components. Results list them in this order.
     pub fn components(&self) -> &[ComponentName] {
         self.owners.components()
+    }
+
+    /// Returns how many tree entries all comparisons so far have examined. The number depends only on
+    /// the compared trees and the policy.
+    pub fn examined(&self) -> usize {
+        self.examined.get()
     }
 
     /// Returns for each component whether a commit changes it, as `git log -- <paths>` would list
@@ -168,6 +188,7 @@ impl TreeComparison<'_, '_> {
                 .flatten()
                 .any(TreeEntry::is_link);
             self.examined += 1;
+            self.finder.examined.set(self.finder.examined.get() + 1);
             if self.examined > ENTRY_LIMIT {
                 return Err(Error::limit_exceeded(
                     "the number of files that differ in the commit",
@@ -175,8 +196,11 @@ impl TreeComparison<'_, '_> {
                 ));
             }
             self.compare_entry(
-                &entry,
-                is_link,
+                EntryKind {
+                    name: entry.name,
+                    is_tree: entry.is_tree(),
+                    is_link,
+                },
                 old_entry.map(|it| it.id),
                 new_entry.map(|it| it.id),
                 path,
@@ -190,8 +214,7 @@ impl TreeComparison<'_, '_> {
     /// folder.
     fn compare_entry(
         &mut self,
-        entry: &TreeEntry<'_>,
-        is_link: bool,
+        entry: EntryKind<'_>,
         old: Option<Oid>,
         new: Option<Oid>,
         path: &mut Vec<u8>,
@@ -204,8 +227,8 @@ impl TreeComparison<'_, '_> {
         }
         path.extend(entry.name);
         let owners = &self.finder.owners;
-        if !entry.is_tree() {
-            self.mark_changed(&owners.owners_of_file(position, path, is_link));
+        if !entry.is_tree {
+            self.mark_changed(&owners.owners_of_file(position, path, entry.is_link));
         } else if old != new {
             self.compare_folders(
                 old,

@@ -4,7 +4,7 @@
 //! The answer depends only on the entry, the state before it, the policy that it has seen and the
 //! code. Every repository that has these gives the same answer.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
@@ -25,6 +25,11 @@ const COMMIT_LIMIT: usize = 1_000;
 /// The largest number of commits that are visited for one entry, in the histories of all its
 /// components.
 const VISIT_LIMIT: usize = 20_000;
+/// The largest number of tree entries that are compared for one entry, so that a server writes the
+/// notes in bounded time.
+const EXAMINED_LIMIT: usize = 1_000_000;
+/// What the content of one commit counts as, in compared tree entries.
+const CONTENT_COST: usize = 10_000;
 
 /// What a successful deployment of one component did to the commits that its environment has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +117,7 @@ impl<'a> MovementReader<'a> {
             is_of_pattern: statement.environment.is_some(),
             visits: VISIT_LIMIT,
             change_finder: OnceCell::new(),
+            contents_read: Cell::new(0),
             ahead: HashMap::new(),
             touched: HashMap::new(),
             listed: BTreeSet::new(),
@@ -190,6 +196,8 @@ struct MovementSearch<'s, 'a> {
     is_of_pattern: bool,
     /// The number of commits that may still be visited.
     visits: usize,
+    /// The number of contents read so far.
+    contents_read: Cell<usize>,
     change_finder: OnceCell<ChangeFinder<'s>>,
     /// The commits in the history of the first and not in that of the second commit.
     ahead: HashMap<(CommitId, Option<CommitId>), Rc<CommitsAhead>>,
@@ -213,19 +221,29 @@ impl MovementSearch<'_, '_> {
             return Ok(MovedCommits::none());
         }
         let ahead = self.find_ahead(to, from)?;
+        // The walk can take an ancestor for a commit that `to` lacks, if committer times are wrong.
+        let is_forward = match from {
+            Some(from) => self.repository.is_ancestor(from.0, to.0)?,
+            None => true,
+        };
         let behind = match from {
-            Some(from) if !ahead.is_truncated => self.find_ahead(from, Some(to))?,
+            Some(from) if !ahead.is_truncated && !is_forward => self.find_ahead(from, Some(to))?,
             _ => Rc::default(),
         };
         if ahead.is_truncated || behind.is_truncated {
             return Ok(MovedCommits::TooMany);
         }
-        let mut brought = self.find_touching(component, &ahead.commits)?;
+        let Some(mut brought) = self.find_touching(component, &ahead.commits)? else {
+            return Ok(MovedCommits::TooMany);
+        };
         let mut taken_out = Vec::new();
         if let Some(from) = from.filter(|_| !behind.commits.is_empty())
             && (self.is_rollback || !self.is_content_among(component, from, &brought)?)
         {
-            taken_out = self.find_touching(component, &behind.commits)?;
+            let Some(touching) = self.find_touching(component, &behind.commits)? else {
+                return Ok(MovedCommits::TooMany);
+            };
+            taken_out = touching;
             if !taken_out.contains(&from) {
                 taken_out.push(from);
             }
@@ -254,24 +272,33 @@ impl MovementSearch<'_, '_> {
         Ok(ahead)
     }
 
-    /// Returns those of the commits that touch a component. Every commit touches a component without
-    /// paths, because that is the whole tree.
+    /// Returns whether the entry's trees need too much work to compare.
+    fn is_over_limit(&self) -> bool {
+        let compared = self.change_finder.get().map_or(0, ChangeFinder::examined);
+        compared + self.contents_read.get() * CONTENT_COST > EXAMINED_LIMIT
+    }
+
+    /// Returns those of the commits that touch a component; `None` if that is too much work. Every
+    /// commit touches a component without paths, because that is the whole tree.
     fn find_touching(
         &mut self,
         component: &ComponentName,
         commits: &[Oid],
-    ) -> Result<Vec<CommitId>> {
+    ) -> Result<Option<Vec<CommitId>>> {
         let declared = self.policy.component(component);
         if declared.is_some_and(|declared| declared.paths.is_none()) {
-            return Ok(commits.iter().copied().map(CommitId).collect());
+            return Ok(Some(commits.iter().copied().map(CommitId).collect()));
         }
         let mut touching = Vec::new();
         for commit in commits {
+            if self.is_over_limit() {
+                return Ok(None);
+            }
             if self.touches(component, *commit)? {
                 touching.push(CommitId(*commit));
             }
         }
-        Ok(touching)
+        Ok(Some(touching))
     }
 
     /// Checks whether a commit touches a component. A commit with a malformed tree counts as touching
@@ -300,7 +327,8 @@ impl MovementSearch<'_, '_> {
     }
 
     /// Checks whether one of the commits has the content that a component has at `from`. If so, the
-    /// environment still has the changes of `from`, but in other commits, as after a squash.
+    /// environment still has the changes of `from`, but in other commits, as after a squash. Returns
+    /// `false` if that is too much work; then the entry lists no commits of the component.
     fn is_content_among(
         &self,
         component: &ComponentName,
@@ -311,6 +339,10 @@ impl MovementSearch<'_, '_> {
             return Ok(false);
         };
         for commit in commits {
+            if self.is_over_limit() {
+                return Ok(false);
+            }
+            self.contents_read.set(self.contents_read.get() + 1);
             if self.read_content(component, *commit)? == Some(running) {
                 return Ok(true);
             }

@@ -212,15 +212,15 @@ impl DeployRunner<'_> {
         };
         let commit = first.target.commit;
         let components = deployment.changed().map(|change| &change.target);
-        let components: String = components
-            .filter(|target| target.commit == commit)
-            .map(|target| format!(" --component {}", target.component))
-            .collect();
-        let record = format!(
-            "git deploy record {} {}{flag}{components}",
+        let mut record = format!(
+            "git deploy record {} {}{flag}",
             self.env.name(),
             commit.short()
         );
+        for target in components.filter(|target| target.commit == commit) {
+            record += " --component ";
+            record += target.component.as_str();
+        }
         Err(CliError::new(ErrorKind::Usage, format!("the policy has no {key} command for {component}: nothing was done"))
             .hint(format!(
                 "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"

@@ -92,9 +92,12 @@ fn check_component(
             Violation::new(describe_failure(ctx, source, change, attempt)).remedy(record_command),
         ),
         LatestEvent::Ran(newest) | LatestEvent::Untrusted(newest) => {
-            // Another build of the same content says nothing about the deployed one.
             let same_build = previous_log::counted_periods(ctx, &history, change)?;
-            let period = same_build.last().copied().unwrap_or(newest);
+            // Another build of the same content says nothing about the deployed one.
+            let period = match same_build.last() {
+                Some(period) if !change.target.artifacts.is_empty() => *period,
+                _ => newest,
+            };
             let unverified_counts = previous_log::unverified_counts(ctx, change);
             let needs_no_verification =
                 unverified_counts && (period.is_baseline || period.untrusted.is_some());

@@ -192,7 +192,7 @@ impl crate::domain::entry::samples::Sample for Approve {
         let purpose = prop_oneof![
             2 => Just(ApprovalPurpose::Deploy),
             1 => Just(ApprovalPurpose::Destroy),
-            1 => digest().prop_map(|command| ApprovalPurpose::Exec { command }),
+            1 => sha256().prop_map(|command| ApprovalPurpose::Exec { command }),
         ];
         let texts = (option::of(digest()), time(), option::of(line()));
         (commit(), names(), purpose, texts)
