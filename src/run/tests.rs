@@ -5,6 +5,7 @@
 
 mod drafts;
 mod policies;
+mod yanked_contents;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};

@@ -97,7 +97,10 @@ pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult]) -> LogT
     let object = if is_same_outcome || attempted.len() > MAX_NAMED {
         targets(notable_targets(results).into_iter())
     } else {
-        let phrases = attempted.iter().map(|it| {
+        // Failures come first, because a narrow terminal cuts the end off.
+        let mut ordered: Vec<_> = attempted.iter().collect();
+        ordered.sort_by_key(|it| !matches!(it.outcome, Outcome::Failed | Outcome::RolledBack));
+        let phrases = ordered.into_iter().map(|it| {
             format!(
                 "{} {}",
                 describe_target(&it.target),

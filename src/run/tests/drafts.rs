@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::yanked_contents::find_yanked_contents;
 use super::{COMMAND, approval_purposes, policies::PEOPLE};
 use crate::clock;
 use crate::domain::entry::{
@@ -21,7 +22,6 @@ use crate::git::tests::SeededRandom;
 use crate::ledger::StateReader;
 use crate::ledger::testing::{draft_publish, parse};
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
-use crate::ledger::yank_coverage::find_coverage;
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection, build_deployment};
 use crate::run::outcome::build_finish;
 
@@ -583,12 +583,7 @@ impl Drafter<'_> {
                 match it.commit {
                     None => it.digest = Some(digest),
                     Some(commit) => {
-                        let (gatherer, tips) = (self.snapshot.gatherer, self.snapshot.tips);
-                        let repository = self.snapshot.repository;
-                        it.contents =
-                            find_coverage(repository, gatherer, self.policy, tips, commit)
-                                .map_err(|error| error.to_string())?
-                                .contents;
+                        it.contents = find_yanked_contents(self.snapshot, self.policy, commit)?;
                     }
                 }
                 Action::Yank(it)
