@@ -4,12 +4,15 @@
 mod origin;
 mod systems;
 mod trigger;
+mod variables;
 
 use crate::domain::id::CommitId;
 
 pub(super) use origin::read_ci_origin;
-use systems::SYSTEMS;
+use systems::{SYSTEMS, TWO_SYSTEMS};
 pub(super) use trigger::Trigger;
+use variables::Variables;
+pub(super) use variables::read_variable;
 
 /// A CI job.
 pub(super) struct CiJob {
@@ -36,15 +39,6 @@ impl CiJob {
     }
 }
 
-/// A function that looks up a variable. It must treat an empty variable as unset, because some CI
-/// systems set variables without a value to the empty text.
-pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// Looks up a variable of this process. Ignores a value that is not Unicode.
-pub(super) fn read_variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
 /// Reads the CI job from the variables. Returns `None` outside of a CI system that states the
 /// commit of its job.
 pub(super) fn read_ci_job(variable: Variables<'_>) -> Option<Result<CiJob, String>> {
@@ -64,6 +58,3 @@ pub(super) fn read_ci_job(variable: Variables<'_>) -> Option<Result<CiJob, Strin
         commit: variable(commit_variable),
     }))
 }
-
-/// The reason if the variables match two CI systems, so that the job's own system is unclear.
-const TWO_SYSTEMS: &str = "the variables of two CI systems are set";

@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use self::plan_step::summarize_plan;
 use self::step_failure::StepFailure;
 use super::cancellation::Cancellation;
 use super::command_env::{CommandEnv, ComponentJob, SecretPurpose};
@@ -22,7 +21,7 @@ use super::process::{
 use crate::clock::Deadline;
 use crate::domain::entry::{CommandStep, VerificationResult};
 use crate::domain::name::ComponentName;
-use crate::domain::plan::PlanOutput;
+use crate::domain::plan::{PlanKind, PlanOutput};
 use crate::domain::policy::{Component, ShellCommand};
 
 /// The first pause before a retry. It doubles with each retry.
@@ -333,5 +332,14 @@ impl StepRunner<'_> {
                 Box::new(result.output),
             ))
         }
+    }
+}
+
+/// Describes a plan in a few words.
+fn summarize_plan(plan: &PlanOutput) -> String {
+    match &plan.kind {
+        PlanKind::Terraform(terraform) if terraform.is_empty() => "nothing to do".to_owned(),
+        PlanKind::Terraform(terraform) => terraform.action_counts().to_string(),
+        PlanKind::Text => String::new(),
     }
 }

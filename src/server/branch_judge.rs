@@ -37,7 +37,7 @@ impl PushJudge<'_> {
                 Err(check) => Verdict {
                     checks: vec![*check],
                 },
-                Ok(MovedCommits { old, new }) => self.evaluate_rules(
+                Ok(RefCommits { old, new }) => self.evaluate_rules(
                     policy,
                     environment,
                     &Request::Branch {
@@ -87,7 +87,7 @@ impl PushJudge<'_> {
             Err(check) => Verdict {
                 checks: vec![*check],
             },
-            Ok(MovedCommits { old, new }) => self.evaluate_rules(
+            Ok(RefCommits { old, new }) => self.evaluate_rules(
                 policy,
                 environment,
                 &Request::Tag {
@@ -109,7 +109,7 @@ impl PushJudge<'_> {
         rule: Rule,
         name: &str,
         update: &RefUpdate,
-    ) -> std::result::Result<MovedCommits, Box<Check>> {
+    ) -> std::result::Result<RefCommits, Box<Check>> {
         let resolve = |id: Oid| {
             let peeled = match (rule, self.repository.object_kind(id)) {
                 (_, Err(error)) => Err(error),
@@ -137,7 +137,7 @@ impl PushJudge<'_> {
                 "it is not at the commit that the push expects: fetch and try again",
             )));
         }
-        Ok(MovedCommits {
+        Ok(RefCommits {
             old: old.map(resolve).transpose()?,
             new: update.new.map(resolve).transpose()?,
         })
@@ -173,7 +173,7 @@ impl PushJudge<'_> {
 }
 
 /// The commits of a ref before and after the push.
-struct MovedCommits {
+struct RefCommits {
     /// `None` if the ref does not exist.
     old: Option<CommitId>,
     /// `None` if the push deletes the ref.

@@ -3,8 +3,9 @@
 //! A value that is not valid is left out with a warning: a strange branch name is no reason to stop
 //! a deployment. Warnings do not repeat values, which may contain secrets.
 
-use super::systems::{CiSystem, SYSTEMS};
-use super::{TWO_SYSTEMS, Trigger, Variables};
+use super::systems::{CiSystem, SYSTEMS, TWO_SYSTEMS};
+use super::trigger::Trigger;
+use super::variables::Variables;
 use crate::domain::address::Address;
 use crate::domain::entry::Origin;
 use crate::domain::text::Line;

@@ -8,8 +8,8 @@
 //! <https://docs.gitea.com/usage/actions/actions-variables>,
 //! <https://forgejo.org/docs/latest/user/actions/reference/>
 
-use super::Variables;
 use super::trigger::{Trigger, read_azure, read_buildkite, read_github, read_gitlab, read_jenkins};
+use super::variables::Variables;
 
 /// A CI system.
 ///
@@ -106,6 +106,9 @@ pub(super) const SYSTEMS: &[CiSystem] = &[
         email: &["{BUILDKITE_BUILD_CREATOR_EMAIL}"],
     },
 ];
+
+/// The reason if the variables match two CI systems, so that the job's own system is unclear.
+pub(super) const TWO_SYSTEMS: &str = "the variables of two CI systems are set";
 
 /// The variables that GitHub, Gitea and Forgejo share. In the URL of a run, Gitea and Forgejo use the
 /// number of the run within its repository.

@@ -4,7 +4,7 @@
 //! parsed as strictly as a name in the policy, and the branch name of a change request is never
 //! used. Its target branch only determines which environment is displayed, never where to deploy.
 
-use super::Variables;
+use super::variables::Variables;
 use crate::domain::policy::BranchName;
 use crate::domain::text::sanitize;
 

@@ -10,7 +10,7 @@ mod running;
 
 use std::collections::HashMap;
 
-use change_search::ChangeSearch;
+use change_search::{ChangeSearch, SEARCH_LIMIT};
 
 use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::read_context;
@@ -44,9 +44,6 @@ pub struct Args {
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
 }
-
-/// The maximum number of commits to search for the same change.
-const SEARCH_LIMIT: usize = 2_000;
 
 /// Prints whether a change is in an environment, and fails unless it is.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {

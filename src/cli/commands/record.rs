@@ -8,7 +8,7 @@ mod versions;
 
 use std::cell::Cell;
 
-use finish::finish_run;
+use finish::{FinishOptions, finish_run};
 use versions::parse_versions;
 
 use crate::cli::append_report::{self, WriteArgs};
@@ -119,17 +119,28 @@ struct DeploymentArgs {
     metadata: MetadataArgs,
 }
 
+impl Args {
+    /// Returns the options of `--finish`.
+    fn finish_options(&self) -> FinishOptions<'_> {
+        FinishOptions {
+            run: self.run,
+            outcome: &self.outcome,
+            write: &self.write,
+        }
+    }
+}
+
 /// Writes a record, a start, a finish or a baseline, depending on the options.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let (typed_env, rev) = args.env_rev.as_typed();
     if let Some(env) = find_dropped_environment(&workspace, typed_env).filter(|_| args.finish) {
-        return finish_run(args, ui, &workspace, &env, rev);
+        return finish_run(args.finish_options(), ui, &workspace, &env, rev);
     }
     let (name, rev) = args.env_rev.find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
     if args.finish {
-        return finish_run(args, ui, &workspace, &env, rev);
+        return finish_run(args.finish_options(), ui, &workspace, &env, rev);
     }
     if rev.is_none() {
         refuse_implicit_commit(args, &name)?;

@@ -2,16 +2,11 @@
 //!
 //! Break-glass never overrides these rules.
 
-use std::collections::BTreeSet;
-
-use super::Policy;
-use super::check::count_approvals;
 use super::forms::MEMBERS;
 use super::people::Members;
 use super::roster::Roster;
 use super::table::ValueForm;
 use super::table_macros::{policy_table, policy_words};
-use crate::domain::name::Person;
 
 policy_table! {
     /// `[policy]`: who may change `deploy.toml`.
@@ -44,28 +39,6 @@ impl AdminRules {
             admins: None,
             approvals: 0,
         }
-    }
-}
-
-impl Policy {
-    /// Returns why these admins could not publish another policy, because too few of them can
-    /// approve it; `None` if they could.
-    pub fn describe_admin_shortage(&self, admins: &BTreeSet<Person>) -> Option<String> {
-        let required = self.admin_rules.approvals;
-        let persons = admins
-            .iter()
-            .filter(|admin| !self.is_machine(admin))
-            .count();
-        // If an admin is a machine, it can publish, and then every person can approve.
-        let must_publish_as_person = persons == admins.len();
-        let needed = required as usize + usize::from(must_publish_as_person);
-        (required > 0 && needed > persons).then(|| {
-            format!(
-                "it needs {} in addition to the publisher's signature, but the admins include only {persons} {}: no policy could be published again",
-                count_approvals(required),
-                if persons == 1 { "person" } else { "people" },
-            )
-        })
     }
 }
 

@@ -302,7 +302,29 @@ fn check_approvals(environment: &Environment, errors: &ErrorCollector<'_>) {
     }
 }
 
-pub(super) fn count_approvals(count: u32) -> String {
+impl Policy {
+    /// Returns why these admins could not publish another policy, because too few of them can
+    /// approve it; `None` if they could.
+    pub fn describe_admin_shortage(&self, admins: &BTreeSet<Person>) -> Option<String> {
+        let required = self.admin_rules.approvals;
+        let persons = admins
+            .iter()
+            .filter(|admin| !self.is_machine(admin))
+            .count();
+        // If an admin is a machine, it can publish, and then every person can approve.
+        let must_publish_as_person = persons == admins.len();
+        let needed = required as usize + usize::from(must_publish_as_person);
+        (required > 0 && needed > persons).then(|| {
+            format!(
+                "it needs {} in addition to the publisher's signature, but the admins include only {persons} {}: no policy could be published again",
+                count_approvals(required),
+                if persons == 1 { "person" } else { "people" },
+            )
+        })
+    }
+}
+
+fn count_approvals(count: u32) -> String {
     let noun = if count == 1 { "approval" } else { "approvals" };
     format!("{count} {noun}")
 }

@@ -65,6 +65,16 @@ impl AuditFinding {
         }
     }
 
+    /// Creates a failure of the notes.
+    pub(super) fn notes_failure(detail: String) -> Self {
+        Self::new(FindingKind::Notes, CheckResult::Fail, detail)
+    }
+
+    /// Creates a finding for notes that cannot be checked, because some ledger cannot be read.
+    pub(super) fn notes_unknown(detail: String) -> Self {
+        Self::new(FindingKind::Notes, CheckResult::Unknown, detail)
+    }
+
     /// Creates a failure of the chain rule.
     pub(super) fn chain_failure(
         kind: FindingKind,

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::expected_lines::{ExpectedLine, UnknownEntry};
 use super::finding::{AuditFinding, FindingKind};
-use super::notes::{notes_failure, notes_unknown};
 use crate::domain::id::CommitId;
 use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
@@ -71,15 +70,15 @@ impl<'e> LineOrigins<'e> {
     fn describe_extra_line(&self, commit: CommitId, line: &str) -> AuditFinding {
         let (short, shown) = (commit.short(), sanitize(line.trim_end()));
         if self.uncovered.contains(&(commit, line)) {
-            notes_failure(format!(
+            AuditFinding::notes_failure(format!(
                 "the note of {short} has a line of an entry that the notes do not cover: {shown}"
             ))
         } else if self.is_of_unreadable_ledger(line) {
-            notes_unknown(format!(
+            AuditFinding::notes_unknown(format!(
                 "the note of {short} has a line that no readable entry gives: {shown}"
             ))
         } else {
-            notes_failure(format!(
+            AuditFinding::notes_failure(format!(
                 "the note of {short} has a line that no ledger gives: {shown}"
             ))
         }
@@ -113,8 +112,9 @@ pub(super) fn describe_difference(
     expected: &str,
     origins: &LineOrigins<'_>,
 ) -> Vec<AuditFinding> {
-    let note_failure =
-        |words: &str| notes_failure(format!("the note of {} {words}", commit.short()));
+    let note_failure = |words: &str| {
+        AuditFinding::notes_failure(format!("the note of {} {words}", commit.short()))
+    };
     let [Leaf::Blob(blob)] = leaves else {
         return vec![note_failure(
             "is stored in several places, or is not a file",

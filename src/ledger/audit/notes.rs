@@ -80,26 +80,6 @@ pub(super) fn check_notes(
     NotesAudit { findings, remarks }
 }
 
-/// Creates a failure of the notes.
-pub(super) fn notes_failure(detail: String) -> AuditFinding {
-    AuditFinding {
-        kind: FindingKind::Notes,
-        ledger: None,
-        entry: None,
-        rule: None,
-        outcome: CheckResult::Fail,
-        detail,
-    }
-}
-
-/// Creates a finding for notes that cannot be checked, because some ledger cannot be read.
-pub(super) fn notes_unknown(detail: String) -> AuditFinding {
-    AuditFinding {
-        outcome: CheckResult::Unknown,
-        ..notes_failure(detail)
-    }
-}
-
 /// The differences between existing notes and the ledgers.
 struct NotesComparison {
     findings: Vec<AuditFinding>,
@@ -157,7 +137,7 @@ fn find_covers(repository: &Repository, tip: Oid) -> Result<(Vec<AuditFinding>, 
             return Ok((findings, Some(covers)));
         }
         let subject = String::from_utf8_lossy(commit.message());
-        findings.push(notes_failure(format!(
+        findings.push(AuditFinding::notes_failure(format!(
             "another program wrote the notes commit {} \"{}\" of {}",
             commit.id.prefix(12),
             sanitize(subject.lines().next().unwrap_or_default()),
@@ -196,7 +176,7 @@ fn find_ends(
                 Err(error) if unreadable.contains(ledger) => {
                     AuditFinding::from_error(FindingKind::Notes, None, &error)
                 }
-                _ => notes_failure(format!(
+                _ => AuditFinding::notes_failure(format!(
                     "they cover {ledger} up to {}, which that ledger does not contain",
                     covered.short()
                 )),
@@ -247,7 +227,7 @@ fn find_differing_notes(
             .flat_map(|expected| [&*expected.line, "\n"])
             .collect();
         match stored.remove(commit).as_deref() {
-            None => findings.push(notes_failure(format!(
+            None => findings.push(AuditFinding::notes_failure(format!(
                 "{} has no note, but the ledgers mention it",
                 commit.short()
             ))),
@@ -287,11 +267,11 @@ fn describe_unexpected_note(
     if origins.may_mention(commit) {
         describe_difference(repository, commit, leaves, "", origins)
     } else if origins.unreadable.is_empty() {
-        vec![notes_failure(format!(
+        vec![AuditFinding::notes_failure(format!(
             "{short} has a note, but no ledger mentions it"
         ))]
     } else {
-        vec![notes_unknown(format!(
+        vec![AuditFinding::notes_unknown(format!(
             "{short} has a note, but no readable entry mentions it"
         ))]
     }

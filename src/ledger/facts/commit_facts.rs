@@ -1,5 +1,5 @@
-//! Facts from the history of the code: which commits contain which, the environment's branch, and
-//! the authors.
+//! Facts from the code: the content of components, which commits contain which, the environment's
+//! branch, and the authors.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,6 +40,31 @@ pub(super) fn list_earlier_commits<'f>(
 }
 
 impl FactGatherer<'_> {
+    /// Returns the content of a component at a commit; `None` if the component is absent there.
+    pub fn content(
+        &self,
+        policy: &Policy,
+        commit: CommitId,
+        component: &ComponentName,
+    ) -> Result<Option<Content>> {
+        self.code.content(policy, commit, component)
+    }
+
+    /// Returns the content of a component at the first parent of a commit; `None` if the component
+    /// is absent there, or the commit has no parent.
+    pub fn parent_content(
+        &self,
+        policy: &Policy,
+        commit: CommitId,
+        component: &ComponentName,
+    ) -> Result<Option<Content>> {
+        let parents = self.repository.read_commit(commit.0)?.parents;
+        match parents.first() {
+            Some(parent) => self.content(policy, CommitId(*parent), component),
+            None => Ok(None),
+        }
+    }
+
     /// Gathers only the facts that decide whether an approval of the request's deployment can
     /// count, before it is written: the authors, if they cannot approve.
     pub fn gather_to_approve(

@@ -1,6 +1,5 @@
 //! The content of the policy's components at commits. Each is computed once.
 
-use super::FactGatherer;
 use crate::domain::id::{CommitId, Content, Digest, Oid};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{Component, Coverage, FileOwnership, Paths, Policy};
@@ -93,33 +92,6 @@ impl<'a> CodeReader<'a> {
             .compute_content(key.0, &PolicyComponent::new(policy, name))?;
         cache.insert(key, content, CACHED_CONTENT_BYTES);
         Ok(content)
-    }
-}
-
-impl FactGatherer<'_> {
-    /// Returns the content of a component at a commit; `None` if the component is absent there.
-    pub fn content(
-        &self,
-        policy: &Policy,
-        commit: CommitId,
-        component: &ComponentName,
-    ) -> Result<Option<Content>> {
-        self.code.content(policy, commit, component)
-    }
-
-    /// Returns the content of a component at the first parent of a commit; `None` if the component
-    /// is absent there, or the commit has no parent.
-    pub fn parent_content(
-        &self,
-        policy: &Policy,
-        commit: CommitId,
-        component: &ComponentName,
-    ) -> Result<Option<Content>> {
-        let parents = self.repository.read_commit(commit.0)?.parents;
-        match parents.first() {
-            Some(parent) => self.content(policy, CommitId(*parent), component),
-            None => Ok(None),
-        }
     }
 }
 

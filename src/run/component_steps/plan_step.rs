@@ -79,15 +79,6 @@ impl StepRunner<'_> {
     }
 }
 
-/// Describes a plan in a few words.
-pub(super) fn summarize_plan(plan: &PlanOutput) -> String {
-    match &plan.kind {
-        PlanKind::Terraform(terraform) if terraform.is_empty() => "nothing to do".to_owned(),
-        PlanKind::Terraform(terraform) => terraform.action_counts().to_string(),
-        PlanKind::Text => String::new(),
-    }
-}
-
 /// Returns whether the plan command left a terraform plan file.
 fn is_terraform_plan(path: &std::path::Path) -> io::Result<bool> {
     let mut beginning = Vec::new();

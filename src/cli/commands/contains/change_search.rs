@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{SEARCH_LIMIT, reverts};
+use super::reverts;
 use crate::cli::read_context::EnvironmentSnapshot;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind};
@@ -12,6 +12,9 @@ use crate::git::{Commit, Error};
 use crate::ledger::facts::{FactGatherer, PathCommits};
 use crate::run::default_description::read_subject;
 use crate::view::contains::{ComponentAnswer, ComponentContainment, MatchKind};
+
+/// The maximum number of commits to search for the same change.
+pub(super) const SEARCH_LIMIT: usize = 2_000;
 
 /// Searches for changes in what one environment runs.
 pub(super) struct ChangeSearch<'a> {

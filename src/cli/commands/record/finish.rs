@@ -2,10 +2,11 @@
 
 use std::cell::RefCell;
 
-use super::Args;
+use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::args::outcome::OutcomeArgs;
 use crate::cli::key_lookup;
 use crate::cli::workspace::Workspace;
-use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{self, Action, Deployment, Finish};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
@@ -15,9 +16,20 @@ use crate::ledger::writer::EntryDraft;
 use crate::run::outcome;
 use crate::view::result_text;
 
+/// The options of `git deploy record --finish`.
+#[derive(Clone, Copy)]
+pub(super) struct FinishOptions<'a> {
+    /// The run to finish. Optional if the signer has only one.
+    pub run: Option<u64>,
+    /// How the run ended.
+    pub outcome: &'a OutcomeArgs,
+    /// How to write the entry.
+    pub write: &'a WriteArgs,
+}
+
 /// Writes the finish of a run that `--start` began.
 pub(super) fn finish_run(
-    args: &Args,
+    options: FinishOptions<'_>,
     ui: &Ui,
     workspace: &Workspace,
     env: &EnvRef,
@@ -30,8 +42,11 @@ pub(super) fn finish_run(
     let key = key_lookup::find_public_key(Some(&workspace.repository), &source)?;
     // The deployment of the run's start. Each attempt to write the entry replaces it.
     let deployment: RefCell<Option<Deployment>> = RefCell::default();
-    let appended =
-        workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
+    let appended = workspace.append(
+        ui,
+        env.ledger(),
+        options.write.append_options(),
+        &|snapshot| {
             let signer = snapshot
                 .policy
                 .and_then(|policy| policy.person_of_key(&key))
@@ -40,13 +55,14 @@ pub(super) fn finish_run(
                 .load_state(env.ledger(), &Scope::All)
                 .context(ErrorKind::CannotTell, "cannot read the ledger")?;
             let runs = env.state_in(&state).runs();
-            let run = find_run(args, env, runs, signer, commit)?;
+            let run = find_run(options.run, env, runs, signer, commit)?;
             *deployment.borrow_mut() = run.deployment().cloned();
             Ok(EntryDraft::in_environment(
                 env,
-                Action::Finish(build_finish(args, run)?),
+                Action::Finish(build_finish(options.outcome, run)?),
             ))
-        })?;
+        },
+    )?;
     append_report::report_entry(
         ui,
         &result_text::summarize_outcomes(
@@ -60,20 +76,20 @@ pub(super) fn finish_run(
     Ok(())
 }
 
-/// Finds the run to finish: the run of `--run`, or else the only run that `signer` owns. If
+/// Finds the run to finish: the run with this number, or else the only run that `signer` owns. If
 /// `commit` is given, considers only runs that deploy it.
 ///
 /// # Errors
 ///
 /// Fails if there is no such run, or if there are several.
 fn find_run<'a>(
-    args: &Args,
+    number: Option<u64>,
     env: &EnvRef,
     runs: Vec<OpenRun<'a>>,
     signer: Option<&Person>,
     commit: Option<CommitId>,
 ) -> Result<OpenRun<'a>, CliError> {
-    let is_selected = |run: &OpenRun<'_>| match args.run {
+    let is_selected = |run: &OpenRun<'_>| match number {
         Some(number) => run.sequence == number,
         None => Some(&run.owner.statement.by) == signer,
     };
@@ -107,7 +123,7 @@ fn find_run<'a>(
 /// # Errors
 ///
 /// Fails if the run is a one-off command of `git deploy exec`, which writes its own finish.
-fn build_finish(args: &Args, run: OpenRun<'_>) -> Result<Finish, CliError> {
+fn build_finish(outcome_args: &OutcomeArgs, run: OpenRun<'_>) -> Result<Finish, CliError> {
     let (Some(run_id), Some(deployment)) = (run.id(), run.deployment()) else {
         return Err(CliError::new(
             ErrorKind::CannotTell,
@@ -123,9 +139,9 @@ fn build_finish(args: &Args, run: OpenRun<'_>) -> Result<Finish, CliError> {
             ),
         ));
     }
-    let results = args.outcome.build_results(&deployment.components)?;
+    let results = outcome_args.build_results(&deployment.components)?;
     Ok(Finish {
-        logs: args.outcome.logs.clone(),
+        logs: outcome_args.logs.clone(),
         ..outcome::build_finish(run.sequence, run_id, deployment, results)
     })
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentResult, Deployment,
-    EnvironmentBody, HistoryRole, RunStep,
+    ActionBody, ActionInfo, ActionType, ApprovalPurpose, CodeClaim, CommitRole, ComponentResult,
+    Deployment, EnvironmentBody, HistoryRole, RunStep,
 };
 use crate::domain::entry::headline;
 use crate::domain::entry::invalid::{InvalidError, is_ascending, require, require_sha256};
@@ -18,30 +18,6 @@ use crate::domain::text::Line;
 use crate::domain::time::Time;
 
 use InvalidError::{Contradiction, Order};
-
-/// What an approval is for. An approval for one purpose authorises no other.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(tag = "purpose", rename_all = "lowercase")]
-pub enum ApprovalPurpose {
-    /// To deploy the components, with any kind of deployment that does not remove them.
-    Deploy,
-    /// To remove the components from the environment.
-    Destroy,
-    /// To run one command in the components.
-    Exec {
-        /// The SHA-256 of the command line.
-        command: Digest,
-    },
-}
-
-impl ApprovalPurpose {
-    /// Returns the purpose of an approval of this command line.
-    pub fn of_command(command: &Line) -> Self {
-        Self::Exec {
-            command: Digest::sha256(command.as_str().as_bytes()),
-        }
-    }
-}
 
 /// One person's consent to deploy components at a commit to the environment, to remove them from
 /// it, or to run a command in them.

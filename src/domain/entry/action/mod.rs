@@ -6,6 +6,7 @@
 //! rules judge it.
 
 mod abort;
+mod approval_purpose;
 mod approve;
 mod artifact;
 mod attestation;
@@ -35,7 +36,7 @@ mod yank;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use approve::ApprovalPurpose;
+pub use approval_purpose::ApprovalPurpose;
 pub use attestation::{AttestationResult, TEST_COUNTS_KEY};
 pub use build::BuildResult;
 pub use command_record::{CommandRecord, CommandStep, MAX_COMMANDS};
