@@ -164,21 +164,7 @@ impl TreeComparison<'_, '_> {
         let Some(id) = old.or(new) else { return Ok(()) };
         let (mut left, mut right) = (&*old_raw, &*new_raw);
         loop {
-            (left, right) = skip_common_entries(id, left, right)?;
-            let (old_entry, new_entry) =
-                (parse_first_entry(id, left)?, parse_first_entry(id, right)?);
-            let order = match (&old_entry, &new_entry) {
-                (None, None) => return Ok(()),
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(old), Some(new)) => old.sort_key().cmp(new.sort_key()),
-            };
-            let old_entry = old_entry
-                .filter(|_| order.is_le())
-                .inspect(|it| left = left.get(it.raw.len()..).unwrap_or_default());
-            let new_entry = new_entry
-                .filter(|_| order.is_ge())
-                .inspect(|it| right = right.get(it.raw.len()..).unwrap_or_default());
+            let (old_entry, new_entry) = take_differing_entries(id, &mut left, &mut right)?;
             let Some(entry) = old_entry.or(new_entry) else {
                 return Ok(());
             };
@@ -187,14 +173,7 @@ impl TreeComparison<'_, '_> {
                 .into_iter()
                 .flatten()
                 .any(TreeEntry::is_link);
-            self.examined += 1;
-            self.finder.examined.set(self.finder.examined.get() + 1);
-            if self.examined > ENTRY_LIMIT {
-                return Err(Error::limit_exceeded(
-                    "the number of files that differ in the commit",
-                    ENTRY_LIMIT,
-                ));
-            }
+            self.count_examined()?;
             self.compare_entry(
                 EntryKind {
                     name: entry.name,
@@ -242,6 +221,19 @@ impl TreeComparison<'_, '_> {
         Ok(())
     }
 
+    /// Counts one more examined entry. Fails if this comparison has examined too many.
+    fn count_examined(&mut self) -> Result<()> {
+        self.examined += 1;
+        self.finder.examined.set(self.finder.examined.get() + 1);
+        if self.examined > ENTRY_LIMIT {
+            return Err(Error::limit_exceeded(
+                "the number of files that differ in the commit",
+                ENTRY_LIMIT,
+            ));
+        }
+        Ok(())
+    }
+
     /// Marks these components as changed.
     fn mark_changed(&mut self, indexes: &[usize]) {
         for index in indexes {
@@ -250,6 +242,31 @@ impl TreeComparison<'_, '_> {
             }
         }
     }
+}
+
+/// Skips the entries that two folders have in common, and removes the next entry: from both folders
+/// if both have one of that name and kind, otherwise from the only one. Returns what was removed from
+/// each folder. `id` is the id of either folder.
+fn take_differing_entries<'r>(
+    id: Oid,
+    left: &mut &'r [u8],
+    right: &mut &'r [u8],
+) -> Result<(Option<TreeEntry<'r>>, Option<TreeEntry<'r>>)> {
+    (*left, *right) = skip_common_entries(id, left, right)?;
+    let (old_entry, new_entry) = (parse_first_entry(id, left)?, parse_first_entry(id, right)?);
+    let order = match (&old_entry, &new_entry) {
+        (None, None) => return Ok((None, None)),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (Some(old), Some(new)) => old.sort_key().cmp(new.sort_key()),
+    };
+    let old_entry = old_entry
+        .filter(|_| order.is_le())
+        .inspect(|it| *left = left.get(it.raw.len()..).unwrap_or_default());
+    let new_entry = new_entry
+        .filter(|_| order.is_ge())
+        .inspect(|it| *right = right.get(it.raw.len()..).unwrap_or_default());
+    Ok((old_entry, new_entry))
 }
 
 /// Parses the first entry of a tree.

@@ -4,20 +4,23 @@
 //! chain. Everything that can be computed is computed and compared; only the entry and its
 //! signature are inputs.
 
+mod pending_entry;
+
 use std::sync::Arc;
+
+use pending_entry::PendingEntry;
 
 use super::entry_files::POLICY_FILE;
 use super::facts::FactGatherer;
 pub use super::validation::{ChainTip, PushContext, ValidatedEntry, ValidationContext};
-use super::{LedgerCommit, StateReader, Tips, entry_commit_bytes};
+use super::{LedgerCommit, StateReader, entry_commit_bytes};
 use crate::domain::entry::{Action, Entry, Statement, Unverified, Verified};
 use crate::domain::id::{Digest, EntryId, PublicKey};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::{MAX_BYTES, Policy, PublishedPolicy};
-use crate::domain::rules::{Fact, Facts, Request, evaluate};
-use crate::domain::state::{Edit, Scope, State, fold};
-use crate::domain::time::Time;
-use crate::domain::verdict::{Check, Decision, Rule, Verdict};
+use crate::domain::rules::Fact;
+use crate::domain::state::{Edit, Scope, fold};
+use crate::domain::verdict::{Check, Rule};
 use crate::git::commit::Commit;
 use crate::git::error::Result;
 use crate::git::repo::Repository;
@@ -30,24 +33,6 @@ pub struct EntryValidator<'a> {
     pub gatherer: FactGatherer<'a>,
     states: StateReader<'a>,
     recovery: Option<PublicKey>,
-}
-
-/// One entry being validated.
-struct PendingEntry<'a> {
-    ledger: &'a LedgerName,
-    tip: &'a ChainTip,
-    entry: Entry<Verified>,
-    published: Option<PublishedPolicy>,
-    state: State,
-    stored_as_computed: Fact<()>,
-    recovery: Option<PublicKey>,
-}
-
-impl PendingEntry<'_> {
-    /// Returns the `deploy.toml` that the entry publishes, if it does.
-    fn policy_text(&self) -> Option<&[u8]> {
-        self.published.as_ref().map(|published| &*published.text)
-    }
 }
 
 impl<'a> EntryValidator<'a> {
@@ -120,7 +105,7 @@ impl<'a> EntryValidator<'a> {
                 };
             }
         };
-        let (verdict, facts) = self.evaluate(&pending, context);
+        let (verdict, facts) = pending.evaluate(&self.gatherer, context);
         let next_tip = verdict
             .is_allowed()
             .then(|| tip.advanced_by(id, commit.tree, &stored.statement));
@@ -292,98 +277,6 @@ impl<'a> EntryValidator<'a> {
         }
         Ok(Ok(()))
     }
-
-    /// Evaluates the rules at the entry's own time, on the tips that the entry has seen. For a push,
-    /// evaluates them at the current time and on the current tips as well, and returns the stricter
-    /// verdict. Returns the facts only for an entry of the history.
-    fn evaluate(
-        &self,
-        pending: &PendingEntry<'_>,
-        context: ValidationContext<'_>,
-    ) -> (Verdict, Option<Box<Facts>>) {
-        let statement = pending.entry.statement();
-        let (verdict_then, facts) = self.evaluate_at(pending, &statement.seen, statement.at);
-        match context {
-            ValidationContext::History(contains) => {
-                let mut verdict_then = verdict_then;
-                for (ledger, seen) in &statement.seen {
-                    match contains(ledger, *seen) {
-                        Ok(true) => {}
-                        Ok(false) => verdict_then.checks.push(Check::fail(
-                            Rule::Chain,
-                            format!(
-                                "it claims to have seen {} of {ledger}, which that ledger does not contain",
-                                seen.short()
-                            ),
-                        )),
-                        Err(error) => verdict_then.checks.push(error.to_check(Rule::Chain)),
-                    }
-                }
-                (verdict_then, facts)
-            }
-            ValidationContext::Push(present) => {
-                let mut other_tips = present.tips.clone();
-                other_tips.remove(pending.ledger);
-                let verdict_now = self.evaluate_at(pending, &other_tips, present.now).0;
-                (stricter_verdict(verdict_then, verdict_now), None)
-            }
-        }
-    }
-
-    /// Evaluates the rules of the policy at these tips. Returns the facts used as well.
-    fn evaluate_at(
-        &self,
-        pending: &PendingEntry<'_>,
-        tips: &Tips,
-        now: Time,
-    ) -> (Verdict, Option<Box<Facts>>) {
-        let request = Request::Entry {
-            statement: pending.entry.statement(),
-            key: Some(pending.entry.key()),
-            policy_text: pending.policy_text(),
-        };
-        let policy = if pending.ledger.is_policy() {
-            self.gatherer.policy_at(pending.tip.chain.tip)
-        } else {
-            tips.get(&LedgerName::policy())
-                .map_or(Ok(None), |tip| self.gatherer.policy_at(*tip))
-        };
-        let policy = match policy {
-            Ok(Some(policy)) => policy,
-            Ok(None) => match parse_first_policy(pending) {
-                Ok(policy) => Arc::new(policy),
-                Err(check) => {
-                    return (
-                        Verdict {
-                            checks: vec![*check],
-                        },
-                        None,
-                    );
-                }
-            },
-            Err(error) => {
-                return (
-                    Verdict {
-                        checks: vec![error.to_check(Rule::Authorization)],
-                    },
-                    None,
-                );
-            }
-        };
-        let mut facts: Facts = self.gatherer.gather(
-            &policy,
-            &request,
-            tips,
-            Some(pending.tip.chain.clone()),
-            Ok(pending.state.clone()),
-        );
-        facts.stored_as_computed = Some(pending.stored_as_computed.clone());
-        facts.recovery = pending.recovery;
-        (
-            evaluate(&policy, &request, &facts, now),
-            Some(Box::new(facts)),
-        )
-    }
 }
 
 /// Returns all keys of a policy, including retired ones.
@@ -392,30 +285,4 @@ fn list_all_keys(policy: &Policy) -> impl Iterator<Item = PublicKey> {
         .people
         .values()
         .flat_map(|person| std::iter::once(person.key).chain(person.retired.iter().copied()))
-}
-
-/// Parses the policy of the first publish, which is validated by that policy itself. Refuses any
-/// other entry while no policy is in force.
-fn parse_first_policy(pending: &PendingEntry<'_>) -> std::result::Result<Policy, Box<Check>> {
-    let refuse = |why: String| Box::new(Check::fail(Rule::Authorization, why));
-    let text = pending
-        .policy_text()
-        .ok_or_else(|| refuse("no policy is in force yet".to_owned()))?;
-    let text =
-        std::str::from_utf8(text).map_err(|_| refuse("the policy is not UTF-8".to_owned()))?;
-    Policy::parse(text).map_err(|errors| refuse(errors.to_string()))
-}
-
-/// Returns the stricter of two verdicts; the later one if they agree.
-fn stricter_verdict(verdict_then: Verdict, verdict_now: Verdict) -> Verdict {
-    let rank = |verdict: &Verdict| match verdict.decision() {
-        Decision::Allowed => 0,
-        Decision::CannotTell => 1,
-        Decision::Refused => 2,
-    };
-    if rank(&verdict_then) > rank(&verdict_now) {
-        verdict_then
-    } else {
-        verdict_now
-    }
 }

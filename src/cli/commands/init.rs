@@ -238,16 +238,7 @@ fn begin_project(
     let signer = open_signer(repository)?;
     let key = signer.public_key();
     let (proposal, new_file) = open_or_build_policy(args, ui, repository, key)?;
-    let person = match proposal.policy.person_of_key(&key) {
-        Some((person, KeyStatus::Current)) => person.clone(),
-        _ => {
-            return Err(CliError::new(
-                ErrorKind::Usage,
-                format!("{POLICY_FILE} does not list your key, so you cannot publish it"),
-            )
-            .hint(format!("add a line under [people]: you = \"{key}\"")));
-        }
-    };
+    let person = find_publisher(&proposal.policy, key)?;
     let baselines = baseline::resolve_baselines(&args.running, &proposal.policy, &|revision| {
         resolve_commit(repository, revision)
     })?;
@@ -292,6 +283,19 @@ fn begin_project(
         ui.print(format_args!("Next: git deploy record {first}"));
     }
     print_document(ui, &document)
+}
+
+/// Finds the person who publishes the first policy: the one whom it lists with the key that signs
+/// here.
+fn find_publisher(policy: &Policy, key: PublicKey) -> Result<Person, CliError> {
+    match policy.person_of_key(&key) {
+        Some((person, KeyStatus::Current)) => Ok(person.clone()),
+        _ => Err(CliError::new(
+            ErrorKind::Usage,
+            format!("{POLICY_FILE} does not list your key, so you cannot publish it"),
+        )
+        .hint(format!("add a line under [people]: you = \"{key}\""))),
+    }
 }
 
 /// Resolves a revision, without a workspace: there is no policy yet.

@@ -123,23 +123,36 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     let page = merge_newest(&workspace.repository, walks, args.number, &describe)
         .context(ErrorKind::CannotTell, "cannot read the ledgers")?;
+    let is_filtered = has_criteria || !args.components.is_empty();
+    print_page(ui, &workspace, &page, args.number, is_filtered)
+}
+
+/// Prints a page of at most `number` entries, or why it is empty. `is_filtered` says whether the
+/// arguments leave out some of the deployments.
+fn print_page(
+    ui: &Ui,
+    workspace: &Workspace,
+    page: &LogPage,
+    number: usize,
+    is_filtered: bool,
+) -> Result<(), CliError> {
     if ui.json() {
-        return ui.print_document("log", &page);
+        return ui.print_document("log", page);
     }
     if page.entries.is_empty() {
-        ui.eprint(if has_criteria || !args.components.is_empty() {
+        ui.eprint(if is_filtered {
             "no deployment matches"
         } else {
             "nothing has been deployed yet"
         });
         return Ok(());
     }
-    ui.print(log::render_text(&page, ui.width(), &|time| {
+    ui.print(log::render_text(page, ui.width(), &|time| {
         ui.format_time(time)
     }));
-    read_context::print_fetch_age(&workspace, ui);
+    read_context::print_fetch_age(workspace, ui);
     if page.truncated {
-        let larger = args.number.saturating_mul(5).max(20);
+        let larger = number.saturating_mul(5).max(20);
         ui.eprint(format_args!(
             "there are older ones: repeat the command with -n {larger}"
         ));

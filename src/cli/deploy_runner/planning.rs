@@ -206,11 +206,19 @@ impl DeployRunner<'_> {
             return Ok(());
         }
         let (component, key) = (&first.target.component, find_command_key(first));
+        Err(CliError::new(ErrorKind::Usage, format!("the policy has no {key} command for {component}: nothing was done"))
+            .hint(format!(
+                "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"
+            ))
+            .hint(self.record_command(deployment, first.target.commit)))
+    }
+
+    /// Returns the command that records the changes of a deployment at one of its commits.
+    fn record_command(&self, deployment: &Deployment, commit: CommitId) -> String {
         let flag = match deployment.kind {
             DeploymentKind::Rollback => " --rollback",
             _ => "",
         };
-        let commit = first.target.commit;
         let components = deployment.changed().map(|change| &change.target);
         let mut record = format!(
             "git deploy record {} {}{flag}",
@@ -221,11 +229,7 @@ impl DeployRunner<'_> {
             record += " --component ";
             record += target.component.as_str();
         }
-        Err(CliError::new(ErrorKind::Usage, format!("the policy has no {key} command for {component}: nothing was done"))
-            .hint(format!(
-                "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"
-            ))
-            .hint(record))
+        record
     }
 
     /// Checks that every plan that is needed now was made.

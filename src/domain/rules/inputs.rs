@@ -78,12 +78,7 @@ fn deploy_command(
     let options: Vec<String> = missing.iter().map(|name| name.option()).collect();
     let options = options.join(" ");
     if deployment.kind == DeploymentKind::Exec {
-        let component = deployment.components.first();
-        let component = component.map_or("COMPONENT", |change| change.target.component.as_str());
-        let command = deployment.command.as_ref().map_or("", |line| line.as_str());
-        return format!(
-            "git deploy exec {environment} --component {component} {options} -- {command}"
-        );
+        return exec_command(&environment, deployment, &options);
     }
     let mut commits: Vec<_> = deployment
         .components
@@ -115,22 +110,41 @@ fn deploy_command(
         (true, _, [commit]) => format!("git deploy run {environment} {} {options}", commit.short()),
         (true, ..) => format!("git deploy promote {environment} {options}"),
         (false, kind, commits) => {
-            let commit = commits
-                .first()
-                .map_or_else(|| "REV".to_owned(), CommitId::short);
-            let mut words = vec![format!("git deploy record {environment} {commit}")];
-            if matches!(statement.action, Action::Start(_)) {
-                words.push("--start".to_owned());
-            }
-            match kind {
-                DeploymentKind::Rollback => words.push("--rollback".to_owned()),
-                DeploymentKind::Hotfix => words.push("--hotfix".to_owned()),
-                _ => {}
-            }
-            words.push(options);
-            words.join(" ")
+            let is_start = matches!(statement.action, Action::Start(_));
+            record_command(&environment, commits.first(), is_start, kind, &options)
         }
     }
+}
+
+/// Returns the `git deploy exec` command of a deployment of kind `exec`, with these options.
+fn exec_command(environment: &str, deployment: &Deployment, options: &str) -> String {
+    let component = deployment.components.first();
+    let component = component.map_or("COMPONENT", |change| change.target.component.as_str());
+    let command = deployment.command.as_ref().map_or("", |line| line.as_str());
+    format!("git deploy exec {environment} --component {component} {options} -- {command}")
+}
+
+/// Returns the `git deploy record` command for a deployment or its start, with these options.
+fn record_command(
+    environment: &str,
+    commit: Option<&CommitId>,
+    is_start: bool,
+    kind: DeploymentKind,
+    options: &str,
+) -> String {
+    let commit = commit.map_or_else(|| "REV".to_owned(), CommitId::short);
+    let record = format!("git deploy record {environment} {commit}");
+    let mut words = vec![record.as_str()];
+    if is_start {
+        words.push("--start");
+    }
+    match kind {
+        DeploymentKind::Rollback => words.push("--rollback"),
+        DeploymentKind::Hotfix => words.push("--hotfix"),
+        _ => {}
+    }
+    words.push(options);
+    words.join(" ")
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::domain::history::{
 };
 use crate::domain::name::EnvName;
 use crate::domain::policy::HotfixSkip;
+use crate::domain::state::EnvState;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
@@ -62,15 +63,8 @@ fn check_component(
     );
     let record_command = format!("git deploy record {source} {}", commit.short());
     if change.is_removal() {
-        let was_removed =
-            previous_log::find_absences(&history, change).any(|period| period.untrusted.is_none());
-        let may_run = previous_state.commit(component).is_some()
-            || previous_state.unknown_since(component).is_some();
-        let refuse = || {
-            Violation::new(format!("{source} still has it"))
-                .remedy(format!("{record_command} --destroy"))
-        };
-        return Ok((!was_removed && may_run).then(refuse));
+        let violation = check_removal(source, change, previous_state, &history);
+        return Ok(violation.map(|it| it.remedy(format!("{record_command} --destroy"))));
     }
     let content = change.target.content;
     let subject = previous_log::run_subject(ctx, change)?;
@@ -113,6 +107,21 @@ fn check_component(
             })
         }
     })
+}
+
+/// Checks that a removed component was removed from the previous environment, or never ran there.
+fn check_removal(
+    source: &EnvName,
+    change: &ComponentChange,
+    previous_state: EnvState<'_>,
+    history: &History<'_>,
+) -> Option<Violation> {
+    let component = &change.target.component;
+    let was_removed =
+        previous_log::find_absences(history, change).any(|period| period.untrusted.is_none());
+    let may_run = previous_state.commit(component).is_some()
+        || previous_state.unknown_since(component).is_some();
+    (!was_removed && may_run).then(|| Violation::new(format!("{source} still has it")))
 }
 
 /// Describes that the commit never ran, and whether its content did.

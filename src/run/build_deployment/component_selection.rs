@@ -1,9 +1,12 @@
 //! Selects the components of a deployment from those of the environment and the commit.
 
+use std::collections::BTreeSet;
+
 use super::blocked_components::{find_skipped, remove_blocked};
 use super::component_changes::{build_change, include_dependents, select_change};
 use super::deployment_spec::{BuildError, Commits, DeploymentSpec, Selection};
 use crate::domain::entry::ComponentChange;
+use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
 use crate::domain::state::EnvState;
 use crate::ledger::writer::LedgerSnapshot;
@@ -23,17 +26,7 @@ pub(super) fn select_components(
         // together with those that the commit no longer has.
         candidates.extend(env_state.components().into_keys().cloned());
     }
-    if let Selection::Named(named) = &spec.selection
-        && let Some(unknown) = named.iter().find(|name| !candidates.contains(*name))
-    {
-        return Err(match env_state.present_commit(unknown) {
-            Some(_) => BuildError::Undeclared {
-                component: unknown.clone(),
-                environment: spec.env.name().clone(),
-            },
-            None => BuildError::UnknownComponent(unknown.clone()),
-        });
-    }
+    require_candidates(spec, env_state, &candidates)?;
     let (mut components, mut commit_has_component) = (Vec::new(), false);
     let mut unchanged = Vec::new();
     for component in &candidates {
@@ -73,6 +66,26 @@ pub(super) fn select_components(
         return Err(BuildError::NoComponents(name_commits(&spec.commits)));
     }
     Ok(components)
+}
+
+/// Fails if a component that the selection names is not among the candidates.
+fn require_candidates(
+    spec: &DeploymentSpec<'_>,
+    env_state: EnvState<'_>,
+    candidates: &BTreeSet<ComponentName>,
+) -> Result<(), BuildError> {
+    if let Selection::Named(named) = &spec.selection
+        && let Some(unknown) = named.iter().find(|name| !candidates.contains(*name))
+    {
+        return Err(match env_state.present_commit(unknown) {
+            Some(_) => BuildError::Undeclared {
+                component: unknown.clone(),
+                environment: spec.env.name().clone(),
+            },
+            None => BuildError::UnknownComponent(unknown.clone()),
+        });
+    }
+    Ok(())
 }
 
 /// Adds the removal of each component that still runs under the old name of a deployed one.

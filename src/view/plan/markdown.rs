@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::component::{ComponentPlan, PlanState, ResourceAction, TerraformChanges};
-use super::difference::DifferenceKind;
+use super::difference::{DifferenceKind, PlanComparison};
 use super::document::DeploymentPlan;
 use crate::domain::plan::PlannedAction;
 use crate::view::symbols::Mark;
@@ -34,6 +34,16 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
         escape_code(&plans.commit.0.prefix(7))
     );
     write_table(plans, &mut out);
+    write_left_out(plans, &mut out);
+    if let Some(comparison) = &plans.comparison {
+        write_comparison(comparison, &mut out);
+    }
+    write_sections(list_sections(plans), &mut out);
+    out
+}
+
+/// Writes one sentence per component that the plans leave out.
+fn write_left_out(plans: &DeploymentPlan, out: &mut String) {
     for it in &plans.left_out {
         let (component, sentence) = (it.component.as_str(), it.describe());
         let rest = sentence.strip_prefix(component).unwrap_or_default();
@@ -41,6 +51,21 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
         let rest = rest.replace('_', "\\_");
         let _ = writeln!(out, "{}{rest}.\n", escape_code(component));
     }
+}
+
+/// Writes how many plans differ from those for another commit.
+fn write_comparison(comparison: &PlanComparison, out: &mut String) {
+    let commit = escape_code(&comparison.commit.0.prefix(7));
+    let _ = match comparison.differences.len() {
+        0 => writeln!(out, "The plans are the same as for {commit}.\n"),
+        1 => writeln!(out, "1 plan differs from the plans for {commit}.\n"),
+        count => writeln!(out, "{count} plans differ from the plans for {commit}.\n"),
+    };
+}
+
+/// Returns the sections of the comment: the differences, then the failed and deferred plans, then
+/// the other plans.
+fn list_sections(plans: &DeploymentPlan) -> Vec<Section<'_>> {
     let mut sections: Vec<Section> = plans
         .components
         .iter()
@@ -48,13 +73,6 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
         .collect();
     sections.sort_by_key(|it| !it.from_end);
     if let Some(comparison) = &plans.comparison {
-        let commit = escape_code(&comparison.commit.0.prefix(7));
-        let _ = match comparison.differences.len() {
-            0 => writeln!(out, "The plans are the same as for {commit}.\n"),
-            1 => writeln!(out, "1 plan differs from the plans for {commit}.\n"),
-            count => writeln!(out, "{count} plans differ from the plans for {commit}.\n"),
-        };
-        // The differences come first.
         let differences = comparison.differences.iter().map(|it| Section {
             title: format!(
                 "{}: {}",
@@ -67,6 +85,12 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
         });
         sections = differences.chain(sections).collect();
     }
+    sections
+}
+
+/// Writes the sections, shortened to the room that is left in the comment, and how many of them are
+/// left out.
+fn write_sections(mut sections: Vec<Section<'_>>, out: &mut String) {
     let room = MAX_COMMENT_BYTES.saturating_sub(out.len() + RESERVED_BYTES);
     let mut left_out = sections.len();
     sections.truncate(room / MIN_SECTION_BYTES);
@@ -80,7 +104,7 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
                 .max_len()
                 .min(section.frame_len() + MIN_SECTION_BYTES)
         {
-            section.write(share, &mut out);
+            section.write(share, out);
             left_out -= 1;
         }
     }
@@ -95,7 +119,6 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
             "{count} more sections are left out for lack of space. The log has everything."
         ),
     };
-    out
 }
 
 /// Returns a phrase for a kind of difference.

@@ -11,7 +11,7 @@ use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind, Target};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
-use crate::domain::state::Scope;
+use crate::domain::state::{EnvState, Scope};
 use crate::ledger::writer::LedgerSnapshot;
 
 /// Computes the deployment, removal or command to approve. All its components are at one commit.
@@ -141,19 +141,7 @@ fn build_exec(
         .load_state(env.ledger(), &Scope::All)
         .context(ErrorKind::CannotTell, "cannot read the ledger")?;
     let env_state = env.state_in(&state);
-    let running: Vec<ComponentName> = env_state
-        .components()
-        .into_keys()
-        .filter(|it| args.components.is_empty() || args.components.contains(it))
-        .filter(|it| **it != ComponentName::rest() || !args.components.is_empty())
-        .cloned()
-        .collect();
-    let [component] = &running[..] else {
-        let message = format!("name one component that runs in {name}");
-        return Err(
-            CliError::new(ErrorKind::Usage, message).hint(format!("git deploy status {name}"))
-        );
-    };
+    let component = &find_exec_component(args, env, env_state)?;
     let (Some(commit), content) = (env_state.commit(component), env_state.content(component))
     else {
         return Err(CliError::new(
@@ -187,4 +175,29 @@ fn build_exec(
     let mut deployment = Deployment::new(DeploymentKind::Exec, vec![change]);
     deployment.command = Some(command);
     Ok(deployment)
+}
+
+/// Finds the component in whose running commit the command runs: the named one, or the only one that
+/// runs in the environment.
+///
+/// # Errors
+///
+/// Fails if there is no such component, or more than one.
+fn find_exec_component(
+    args: &Args,
+    env: &EnvRef,
+    env_state: EnvState<'_>,
+) -> Result<ComponentName, CliError> {
+    let running: Vec<&ComponentName> = env_state
+        .components()
+        .into_keys()
+        .filter(|it| args.components.is_empty() || args.components.contains(it))
+        .filter(|it| **it != ComponentName::rest() || !args.components.is_empty())
+        .collect();
+    if let [component] = running[..] {
+        return Ok(component.clone());
+    }
+    let name = env.name();
+    let message = format!("name one component that runs in {name}");
+    Err(CliError::new(ErrorKind::Usage, message).hint(format!("git deploy status {name}")))
 }

@@ -213,19 +213,7 @@ impl ChangeSearch<'_> {
                 cherry_picks: Vec::new(),
             }));
         }
-        let needed = match target {
-            SearchTarget::Change(commit) => vec![commit.0],
-            SearchTarget::All(commit) => {
-                let ahead = self.path_commits.touching(component, commit, running)?;
-                if ahead.is_truncated {
-                    return Err(Error::LimitExceeded {
-                        what: "the number of commits to look for".to_owned(),
-                        limit: SEARCH_LIMIT as u64,
-                    });
-                }
-                ahead.commits
-            }
-        };
+        let needed = self.list_needed_commits(component, target, running)?;
         let deployed = self.path_commits.touching(component, running, commit)?;
         let matches = self.match_changes(&needed, &deployed.commits)?;
         let missing: Vec<Oid> = needed
@@ -256,6 +244,32 @@ impl ChangeSearch<'_> {
             &missing,
             deployed.is_truncated,
         ))
+    }
+
+    /// Returns the commits whose changes the running commit must have, newest first.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the history cannot be read, or if there are too many such commits.
+    fn list_needed_commits(
+        &self,
+        component: &ComponentName,
+        target: SearchTarget,
+        running: CommitId,
+    ) -> crate::git::Result<Vec<Oid>> {
+        match target {
+            SearchTarget::Change(commit) => Ok(vec![commit.0]),
+            SearchTarget::All(commit) => {
+                let ahead = self.path_commits.touching(component, commit, running)?;
+                if ahead.is_truncated {
+                    return Err(Error::LimitExceeded {
+                        what: "the number of commits to look for".to_owned(),
+                        limit: SEARCH_LIMIT as u64,
+                    });
+                }
+                Ok(ahead.commits)
+            }
+        }
     }
 
     /// Returns the answer if a later commit in the running history reverts a change. `searched` is the

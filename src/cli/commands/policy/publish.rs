@@ -12,7 +12,7 @@ use crate::domain::name::{LedgerName, Person};
 use crate::domain::policy::{KeyStatus, MAX_BYTES, Policy};
 use crate::domain::text::Description;
 use crate::ledger::recovery::RECOVERED_SETTING;
-use crate::ledger::writer::AppendOptions;
+use crate::ledger::writer::{AppendOptions, LedgerSnapshot};
 use crate::signing::Signer;
 
 /// Put a deploy.toml into force
@@ -74,19 +74,7 @@ pub(super) fn run(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<
         &LedgerName::policy(),
         options,
         &|snapshot| {
-            // The user confirmed the difference to the policy that was in force a moment ago.
-            let tree = snapshot.tip.tree;
-            let current = snapshot
-                .repository
-                .read_file_at(tree, POLICY_FILE, MAX_BYTES)
-                .context(ErrorKind::CannotTell, "cannot read the policy in force")?;
-            if current.map(|bytes| Digest::sha256(&bytes)) != Some(confirmed.clone()) {
-                return Err(CliError::new(
-                    ErrorKind::Denied,
-                    "another policy came into force in the meantime: nothing was published",
-                )
-                .hint("git deploy policy diff"));
-            }
+            require_in_force(snapshot, &confirmed)?;
             Ok(proposal.draft_publish(
                 &snapshot.tip.chain.root_keys,
                 args.message.clone(),
@@ -99,6 +87,24 @@ pub(super) fn run(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<
     }
     let sentence = format!("The policy {} is in force.", proposal.digest().short());
     append_report::report_entry(ui, &sentence, &appended)
+}
+
+/// Fails if the policy in force is no longer the one with this digest. The user confirmed the
+/// difference to that policy.
+fn require_in_force(snapshot: &LedgerSnapshot<'_>, confirmed: &Digest) -> Result<(), CliError> {
+    let tree = snapshot.tip.tree;
+    let current = snapshot
+        .repository
+        .read_file_at(tree, POLICY_FILE, MAX_BYTES)
+        .context(ErrorKind::CannotTell, "cannot read the policy in force")?;
+    if current.map(|bytes| Digest::sha256(&bytes)).as_ref() == Some(confirmed) {
+        return Ok(());
+    }
+    Err(CliError::new(
+        ErrorKind::Denied,
+        "another policy came into force in the meantime: nothing was published",
+    )
+    .hint("git deploy policy diff"))
 }
 
 /// Finds the person and signer of a recovery: the person whom the proposed policy lists with the
