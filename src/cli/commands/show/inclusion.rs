@@ -18,7 +18,7 @@ use crate::view::contains::MatchKind;
 const COMPARE_LIMIT: usize = 2_000;
 
 /// The position of an entry: its ledger and its sequence.
-type EntryPosition = (LedgerName, u64);
+type MovementPosition = (LedgerName, u64);
 
 /// The time during which deployed commits included the commit.
 pub struct Inclusion<'h, 'a> {
@@ -37,7 +37,7 @@ pub struct InclusionFinder<'a> {
     movement_reader: MovementReader<'a>,
     commit: CommitId,
     /// The movements of each entry.
-    movements: RefCell<HashMap<EntryPosition, Vec<CommitMovement>>>,
+    movements: RefCell<HashMap<MovementPosition, Vec<CommitMovement>>>,
     /// The patch ids computed so far.
     patch_ids: RefCell<HashMap<Oid, Option<String>>>,
 }
