@@ -51,7 +51,7 @@ pub enum SignatureError {
     /// The signature contains a point of small order, which an honest signer never makes.
     #[error("the signature holds a point of small order, which minisign refuses")]
     SmallOrder,
-    /// The signature is valid, but not in the canonical encoding.
+    /// The signature is well formed, but not in the canonical encoding.
     #[error("the signature is not in its canonical encoding")]
     NotCanonical,
 }

@@ -168,6 +168,11 @@ fn find_target(
             name
         }
         (None, [name]) => name,
+        (None, []) => {
+            let message = format!("nothing runs in {}", snapshot.name());
+            return Err(CliError::new(ErrorKind::Usage, message)
+                .hint(format!("git deploy status {}", snapshot.name())));
+        }
         (None, several) => {
             let running_names: Vec<&str> = several.iter().map(ComponentName::as_str).collect();
             let message = format!(

@@ -96,3 +96,13 @@ fn one_purpose_authorises_no_other() {
     );
     play.project.audited();
 }
+
+/// Where nothing runs, a command has no component to run in, and the answer says so.
+#[test]
+fn commands_need_a_running_component() {
+    let world = World::new();
+    let play = RunFixture::new(&world, "[environments]\ndev = { exec_by = \"ci\" }\n", &[]);
+    let attempt = ["exec", "dev", "--yes", "--", "true"];
+    let said = play.project.ci.deploy(&attempt).fails(2);
+    assert!(said.err().contains("nothing runs in dev"), "{said}");
+}
