@@ -34,16 +34,6 @@ pub struct ChangeFinder<'a> {
     examined: Cell<usize>,
 }
 
-/// What an entry is that exists on at least one side of a comparison.
-#[derive(Clone, Copy)]
-struct EntryKind<'e> {
-    name: &'e [u8],
-    /// Whether it is a folder on both sides, or on its only one.
-    is_tree: bool,
-    /// Whether it is a symbolic link or a submodule on one side.
-    is_link: bool,
-}
-
 /// One comparison of two trees.
 struct TreeComparison<'t, 'a> {
     finder: &'t ChangeFinder<'a>,
@@ -120,7 +110,10 @@ impl<'a> ChangeFinder<'a> {
             examined: 0,
         };
         if old != Some(new) {
-            walk.compare_folders(old, Some(new), &mut Vec::new(), &self.owners.root(), 0)?;
+            let result =
+                walk.compare_folders(old, Some(new), &mut Vec::new(), &self.owners.root(), 0);
+            self.examined.set(self.examined.get() + walk.examined);
+            result?;
         }
         Ok(walk.changed)
     }
@@ -165,23 +158,16 @@ impl TreeComparison<'_, '_> {
         let (mut left, mut right) = (&*old_raw, &*new_raw);
         loop {
             let (old_entry, new_entry) = take_differing_entries(id, &mut left, &mut right)?;
-            let Some(entry) = old_entry.or(new_entry) else {
+            // A link can belong to components that a file of the same name does not belong to.
+            let new_link = new_entry.as_ref().filter(|it| it.is_link());
+            let Some(entry) = new_link.or(old_entry.as_ref()).or(new_entry.as_ref()) else {
                 return Ok(());
             };
-            // A link can belong to components that a file of the same name does not belong to.
-            let is_link = [&old_entry, &new_entry]
-                .into_iter()
-                .flatten()
-                .any(TreeEntry::is_link);
             self.count_examined()?;
             self.compare_entry(
-                EntryKind {
-                    name: entry.name,
-                    is_tree: entry.is_tree(),
-                    is_link,
-                },
-                old_entry.map(|it| it.id),
-                new_entry.map(|it| it.id),
+                entry,
+                old_entry.as_ref().map(|it| it.id),
+                new_entry.as_ref().map(|it| it.id),
                 path,
                 &folder_owners.position,
                 depth,
@@ -193,7 +179,7 @@ impl TreeComparison<'_, '_> {
     /// folder.
     fn compare_entry(
         &mut self,
-        entry: EntryKind<'_>,
+        entry: &TreeEntry<'_>,
         old: Option<Oid>,
         new: Option<Oid>,
         path: &mut Vec<u8>,
@@ -206,8 +192,9 @@ impl TreeComparison<'_, '_> {
         }
         path.extend(entry.name);
         let owners = &self.finder.owners;
-        if !entry.is_tree {
-            self.mark_changed(&owners.owners_of_file(position, path, entry.is_link));
+        if !entry.is_tree() {
+            let is_link = entry.is_link();
+            self.mark_changed(&owners.owners_of_file(position, path, is_link));
         } else if old != new {
             self.compare_folders(
                 old,
@@ -224,7 +211,6 @@ impl TreeComparison<'_, '_> {
     /// Counts one more examined entry. Fails if this comparison has examined too many.
     fn count_examined(&mut self) -> Result<()> {
         self.examined += 1;
-        self.finder.examined.set(self.finder.examined.get() + 1);
         if self.examined > ENTRY_LIMIT {
             return Err(Error::limit_exceeded(
                 "the number of files that differ in the commit",

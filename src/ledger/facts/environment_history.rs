@@ -4,52 +4,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::needs::FactPlan;
-use super::{CodeCommit, FactGatherer, LedgerHistory, begins_period, describe_error, is_older};
+use super::needs::{FactPlan, PlannedChange};
+use super::{FactGatherer, begins_period, describe_error, is_older};
 use crate::domain::entry::{Action, Outcome, StoredEntry, Target, VerificationResult};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content, Digest, EntryId};
-use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::name::ComponentName;
 use crate::domain::policy::{Policy, PromotionMatch};
-use crate::domain::rules::{Facts, SKEW, has_listed_key};
+use crate::domain::rules::{Fact, Facts, SKEW, has_listed_key};
 use crate::domain::state::{Scope, State};
-use crate::domain::time::Time;
-use crate::git::error::Result;
-
-/// The search of a component's history in the previous environment.
-struct PromotionSearch {
-    component: ComponentName,
-    commit: CommitId,
-    /// The time of the oldest entry that can be about the commit.
-    since: Time,
-    /// Whether runs of the content at other commits count. Such a run can be older than the commit,
-    /// and each one's authors count.
-    counts_content: bool,
-}
-
-impl PromotionSearch {
-    /// Returns the entries of the component's history that can be about the commit or the content,
-    /// newest first.
-    fn read_entries(
-        &self,
-        history: &LedgerHistory<'_>,
-        env: &EnvRef,
-        tip: EntryId,
-    ) -> Result<Vec<Arc<StoredEntry>>> {
-        let mut entries = Vec::new();
-        // At least the current period is read: a removal counts from its beginning.
-        let mut has_deployment = false;
-        for stored in history.component_entries(env, &self.component, tip) {
-            let stored = stored?;
-            if has_deployment && !self.counts_content && is_older(&stored, self.since) {
-                break;
-            }
-            has_deployment |= begins_period(&stored, &self.component);
-            entries.push(stored);
-        }
-        Ok(entries)
-    }
-}
+use crate::git::error::{Error, Result};
 
 impl FactGatherer<'_> {
     /// Gathers each previous environment's log of each changed component, and its state.
@@ -62,59 +26,58 @@ impl FactGatherer<'_> {
         let Some((_, settings)) = &plan.environment else {
             return;
         };
+        let changed = || plan.changes.iter().filter(|change| change.is_changed);
         for previous in &settings.promote_from {
-            self.gather_previous_environment(policy, plan, previous, facts);
+            let Some(previous_settings) = policy.environment(previous) else {
+                continue;
+            };
+            let env = EnvRef::new(previous, previous_settings);
+            let tip = facts.tips.get(env.ledger()).copied();
+            let names = changed().map(|change| change.component.clone()).collect();
+            let state = self.read_previous_state(&env, tip, names);
+            let state = state.map_err(|error| describe_error(&error));
+            facts.previous_state.insert(previous.clone(), state);
+            for change in changed() {
+                let counts = policy.promotion_match(settings, &change.component);
+                let log = self.read_previous_log(&env, tip, change, counts);
+                let key = (previous.clone(), change.component.clone(), change.commit);
+                facts.previous_log.insert(key, log);
+            }
         }
     }
 
-    fn gather_previous_environment(
+    /// Returns the entries of a component's history in a previous environment that can be about the
+    /// commit of a change or, if runs of its content count, all of them: a run of the content can be
+    /// older than the commit, and each one's authors count. Newest first.
+    fn read_previous_log(
         &self,
-        policy: &Policy,
-        plan: &FactPlan<'_>,
-        previous: &EnvName,
-        facts: &mut Facts,
-    ) {
-        let Some((_, settings)) = &plan.environment else {
-            return;
-        };
-        let Some(previous_settings) = policy.environment(previous) else {
-            return;
-        };
-        let env = EnvRef::new(previous, previous_settings);
-        let mut searches = Vec::new();
-        for change in plan.changes.iter().filter(|it| it.is_changed) {
-            match self.code.commit(change.commit) {
-                Ok(CodeCommit { time, .. }) => searches.push(PromotionSearch {
-                    component: change.component.clone(),
-                    commit: change.commit,
-                    since: time.minus(SKEW),
-                    counts_content: policy.promotion_match(settings, &change.component)
-                        == PromotionMatch::Content,
-                }),
-                Err(error) => drop(facts.previous_log.insert(
-                    (previous.clone(), change.component.clone(), change.commit),
-                    Err(describe_error(&error)),
-                )),
+        env: &EnvRef,
+        tip: Option<EntryId>,
+        change: &PlannedChange,
+        counts: PromotionMatch,
+    ) -> Fact<Vec<Arc<StoredEntry>>> {
+        let read = || {
+            // No accepted entry about the commit is older than this.
+            let since = self.code.commit(change.commit)?.time.minus(SKEW);
+            let mut entries = Vec::new();
+            let Some(tip) = tip else {
+                return Ok(entries);
+            };
+            // At least the current period is read: a removal counts from its beginning.
+            let mut has_deployment = false;
+            for stored in self.history.component_entries(env, &change.component, tip) {
+                let stored = stored?;
+                if has_deployment && counts == PromotionMatch::Commit && is_older(&stored, since) {
+                    break;
+                }
+                has_deployment |= begins_period(&stored, &change.component);
+                entries.push(stored);
             }
-        }
-        let tip = facts.tips.get(env.ledger()).copied();
-        let names = searches.iter().map(|it| it.component.clone()).collect();
-        let state = self.read_previous_state(&env, tip, names);
-        let state = state.map_err(|error| describe_error(&error));
-        facts.previous_state.insert(previous.clone(), state);
-        for search in searches {
-            let entries = tip.map_or(Ok(Vec::new()), |tip| {
-                search
-                    .read_entries(&self.history, &env, tip)
-                    .map_err(|error| describe_error(&error))
-            });
-            let log = entries.and_then(|entries| {
-                self.check_tags_of(env.ledger(), &search.component, &entries)
-                    .map(|()| entries)
-            });
-            let key = (previous.clone(), search.component, search.commit);
-            facts.previous_log.insert(key, log);
-        }
+            Ok(entries)
+        };
+        let entries = read().map_err(|error: Error| describe_error(&error))?;
+        self.check_tags_of(env.ledger(), &change.component, &entries)?;
+        Ok(entries)
     }
 
     fn read_previous_state(
