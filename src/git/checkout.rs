@@ -39,23 +39,6 @@ impl Repository {
             objects: self.common_dir().join("objects"),
         })
     }
-
-    /// Fetches the bytes of files that a partial clone left out.
-    pub fn fetch_missing_files(&self, files: &[ComponentFile]) -> Result<()> {
-        if !self.has_config("extensions.partialClone") {
-            return Ok(());
-        }
-        let ids = files
-            .iter()
-            .filter(|file| !file.is_submodule())
-            .map(|file| format!("{}\n", file.id));
-        self.git("cat-file")
-            .arg("--batch-check=%(objectname)")
-            .input(ids.collect::<String>())
-            .run()?
-            .into_stdout()
-            .map(drop)
-    }
 }
 
 impl FileWriter {

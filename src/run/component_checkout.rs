@@ -71,8 +71,7 @@ pub struct ComponentCheckout {
 }
 
 impl ComponentCheckout {
-    /// Prepares a checkout: fetches missing files, and reads the targets of the symbolic links.
-    /// Writes nothing to `folder` yet.
+    /// Prepares a checkout: reads the targets of the symbolic links. Writes nothing to `folder` yet.
     pub fn new(
         repository: &Repository,
         writer: Arc<FileWriter>,
@@ -80,7 +79,6 @@ impl ComponentCheckout {
         ignores_submodules: bool,
         folder: PathBuf,
     ) -> Result<Self, CheckoutError> {
-        repository.fetch_missing_files(&files)?;
         let mut links = BTreeMap::new();
         for file in files.iter().filter(|file| file.is_symlink()) {
             let target = repository.read_object(file.id, ObjectKind::Blob)?;
