@@ -258,7 +258,7 @@ mod tests {
         );
     }
 
-    /// Git is told to move the refs that proc-receive leaves to it.
+    /// The report tells git to move the refs that proc-receive does not move itself.
     #[test]
     fn results() {
         let line = format!("{} {} refs/heads/x", "1".repeat(40), "2".repeat(40));

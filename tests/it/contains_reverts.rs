@@ -73,7 +73,7 @@ const HISTORIES: [History; 8] = [
     ),
     (
         "the inverse change without the words",
-        |repo, _| drop(repo.commit("api/x", "one\n", "Write it anew")),
+        |repo, _| drop(repo.commit("api/x", "one\n", "Write it again")),
         true,
     ),
 ];

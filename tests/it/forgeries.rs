@@ -357,8 +357,8 @@ fn lost_objects_accuse_nobody() {
         std::fs::remove_file(&file).unwrap();
         std::fs::write(&file, bytes).unwrap();
     }
-    // What nobody needs: the code, whose content is the name of its tree, the tree of a genesis, which is empty, there or not, and the
-    // newest key list, which is computed from its policy.
+    // An audit needs none of these: the files of the code (the content is the id of a tree), the empty tree of a genesis, and the newest
+    // key list (it is computed from the policy).
     let unneeded = [
         "HEAD:file",
         "HEAD^{tree}",

@@ -104,7 +104,7 @@ fn a_blocked_dependency_is_waited_for() {
         assert!(play.ended("dev").contains("api succeeded, db succeeded"));
     }
 
-    // A locked dependency that does not change stands in nobody's way.
+    // A locked dependency that does not change blocks no component.
     let lock = ["lock", "dev", "--component", "db", "-m", "Not now"];
     play.project.alice.deploy(&lock).ok();
     play.change(&[("api/n", "4\n")]);

@@ -317,8 +317,7 @@ fn exec() {
     );
 }
 
-/// An approval for one purpose authorises no other, whoever gave it, and the refusal suggests the
-/// approval that is missing.
+/// An approval authorises only its own purpose. The refusal suggests the missing approval.
 #[test]
 fn purposes() {
     let exec = |command: &str| {
