@@ -138,7 +138,7 @@ pub fn write_ledgers(local: &Path, keys: &SignerKeys, size: Size) -> Result<Entr
     let published = PublishedPolicy::new(text.as_bytes().into(), &project.root_keys);
     let publish = Publish {
         digest: Digest::sha256(text.as_bytes()),
-        keys: published.keys_digest(),
+        keys: Digest::sha256(&published.keys),
         approved_by: Vec::new(),
         description: None,
         admits: Vec::new(),
@@ -171,14 +171,9 @@ pub fn write_ledgers(local: &Path, keys: &SignerKeys, size: Size) -> Result<Entr
             components.insert(name, content);
         }
         cursor = (cursor + group) % size.components;
-        let targets = components.into_iter().map(|(component, content)| Target {
-            component,
-            commit,
-            content,
-            version: None,
-            tag: None,
-            artifacts: Vec::new(),
-        });
+        let targets = components
+            .into_iter()
+            .map(|(component, content)| Target::new(component, commit, content));
         ledgers.write_round(
             round,
             code::FIRST_COMMIT_TIME + then,
@@ -276,11 +271,11 @@ impl LedgerGenerator<'_> {
         approved_by: &[&str],
     ) -> Action {
         let here = self.ends.get(ledger).map(|end| end.state.environment(None));
-        let change = |target: &Target| ComponentChange {
-            from: here.and_then(|here| here.commit(&target.component)),
-            target: target.clone(),
-            plan: None,
-            renamed_to: None,
+        let change = |target: &Target| {
+            ComponentChange::new(
+                target.clone(),
+                here.and_then(|here| here.commit(&target.component)),
+            )
         };
         let mut deployment =
             Deployment::new(DeploymentKind::Deploy, targets.iter().map(change).collect());

@@ -110,7 +110,7 @@ impl ProposedPolicy {
     ) -> EntryDraft {
         let publish = Publish {
             digest: self.digest(),
-            keys: Digest::sha256(self.policy.key_list(root_keys).as_bytes()),
+            keys: self.policy.key_list_digest(root_keys),
             approved_by: Vec::new(),
             description,
             admits: Vec::new(),

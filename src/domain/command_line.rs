@@ -1,5 +1,7 @@
-//! Command lines as entries record them: words that are quoted for a POSIX shell.
+//! Command lines: those that entries record, quoted for a POSIX shell, and parts of those that
+//! messages suggest.
 
+use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 
 /// Quotes a word for a shell, if needed.
@@ -9,6 +11,16 @@ pub fn quote_word(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))
     }
+}
+
+/// Returns the options that name components, each after a space: ` --component api --component web`.
+pub fn component_options<'a>(names: impl IntoIterator<Item = &'a ComponentName>) -> String {
+    let mut options = String::new();
+    for name in names {
+        options += " --component ";
+        options += name.as_str();
+    }
+    options
 }
 
 /// Returns whether a shell reads a command line as words and nothing else: outside quotes, it has

@@ -106,7 +106,7 @@ impl TestClone<'_> {
             if let (Action::Publish(publish), Some(text)) = (&mut draft.action, &draft.policy_text)
             {
                 let published = PublishedPolicy::new(Arc::clone(text), &self.project.root_keys);
-                publish.keys = published.keys_digest();
+                publish.keys = Digest::sha256(&published.keys);
             }
             Ok(draft)
         })

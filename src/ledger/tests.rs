@@ -238,7 +238,7 @@ impl World {
         let mut action = step.action.clone();
         if let (Action::Publish(publish), Some(published)) = (&mut action, self.published(step)) {
             publish.digest = Digest::sha256(&published.text);
-            publish.keys = published.keys_digest();
+            publish.keys = Digest::sha256(&published.keys);
         }
         action
     }

@@ -192,20 +192,8 @@ mod tests {
     fn change(component: &str, is_removal: bool, ran: bool) -> ComponentChange {
         let commit: CommitId = "2affccc97fa05736482d4523166f70cb561afa11".parse().unwrap();
         let content = (!is_removal).then_some(Content(commit.0));
-        let target = Target {
-            component: component.parse().unwrap(),
-            commit,
-            content,
-            version: None,
-            tag: None,
-            artifacts: Vec::new(),
-        };
-        ComponentChange {
-            target,
-            from: ran.then_some(commit),
-            plan: None,
-            renamed_to: None,
-        }
+        let target = Target::new(component.parse().unwrap(), commit, content);
+        ComponentChange::new(target, ran.then_some(commit))
     }
 
     fn make_report(outcome: ReportedOutcome, verification: VerificationResult) -> OutcomeReport {

@@ -216,14 +216,7 @@ mod tests {
     fn ended_as(component: &str, outcome: Outcome) -> ComponentResult {
         let commit: CommitId = "4b9d405caa05736482d4523166f70cb561afa111".parse().unwrap();
         let content = Some(crate::domain::id::Content(commit.0));
-        let target = Target {
-            component: component.parse().unwrap(),
-            commit,
-            content,
-            version: None,
-            tag: None,
-            artifacts: Vec::new(),
-        };
+        let target = Target::new(component.parse().unwrap(), commit, content);
         ComponentResult {
             target,
             outcome,

@@ -1,5 +1,6 @@
 //! The remark about components that run in an environment although the policy no longer declares them.
 
+use crate::domain::command_line::component_options;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::view::grouping::list_or_count;
 
@@ -27,8 +28,8 @@ impl UndeclaredRemark {
         Some(Self {
             text: format!("{} {predicate}", list_or_count(&names)),
             command: format!(
-                "git deploy record {environment} --destroy --component {}",
-                names.join(" --component ")
+                "git deploy record {environment} --destroy{}",
+                component_options(components)
             ),
         })
     }

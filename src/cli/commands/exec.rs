@@ -13,9 +13,7 @@ use crate::cli::deploy_runner::{ComponentPlans, DeployRunner, Preparation, Start
 use crate::cli::deployment_request;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
-use crate::domain::entry::{
-    self, Action, CommandRecord, CommandStep, ComponentChange, Deployment, Finish, Target,
-};
+use crate::domain::entry::{self, Action, CommandRecord, CommandStep, Deployment, Finish, Target};
 use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
@@ -97,21 +95,13 @@ fn build_deployment(
     command: Line,
     snapshot: &LedgerSnapshot<'_>,
 ) -> Result<Deployment, CliError> {
-    let change = ComponentChange {
-        from: None,
-        // The entry that deployed the component already records its version and artifacts.
-        target: Target {
-            version: None,
-            tag: None,
-            artifacts: Vec::new(),
-            ..running.clone()
-        },
-        plan: None,
-        renamed_to: None,
-    };
-    let mut deployment = Deployment::new(entry::DeploymentKind::Exec, vec![change]);
+    let mut deployment = Deployment::new_exec(
+        running.component.clone(),
+        running.commit,
+        running.content,
+        command,
+    );
     args.metadata.apply_to(&mut deployment, snapshot)?;
-    deployment.command = Some(command);
     Ok(deployment)
 }
 

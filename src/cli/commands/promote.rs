@@ -10,6 +10,7 @@ use crate::cli::deployment_request::{self, find_expiry, find_rules};
 use crate::cli::left_out_components::LeftOutReport;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::command_line::component_options;
 use crate::domain::entry;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
@@ -133,11 +134,8 @@ fn find_commits(
     if chosen.is_empty() || !named_components.is_empty() {
         return Err(error.hint(status));
     }
-    let options: Vec<String> = chosen
-        .keys()
-        .map(|component| format!(" --component {component}"))
-        .collect();
-    Err(error.hint(format!("git deploy promote {name}{}", options.concat())))
+    let components = component_options(chosen.keys());
+    Err(error.hint(format!("git deploy promote {name}{components}")))
 }
 
 /// The components that a previous environment runs.

@@ -86,12 +86,9 @@ fn run_verify_commands(
     runner: &DeployRunner<'_>,
     running: &BTreeMap<ComponentName, Target>,
 ) -> Result<BTreeMap<ComponentName, bool>, CliError> {
-    let changes = running.values().map(|target| entry::ComponentChange {
-        from: Some(target.commit),
-        target: target.clone(),
-        plan: None,
-        renamed_to: None,
-    });
+    let changes = running
+        .values()
+        .map(|target| entry::ComponentChange::new(target.clone(), Some(target.commit)));
     // This deployment is not written. It only lists the components to verify, with their commits.
     let deployment = Deployment::new(entry::DeploymentKind::Deploy, changes.collect());
     let preparation = Preparation::new(runner, &deployment)?;

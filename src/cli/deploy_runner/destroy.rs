@@ -36,20 +36,8 @@ pub fn build_destruction(
     }
     check(env_state)?;
     let removal = |(component, commit): (&ComponentName, CommitId)| {
-        let target = Target {
-            component: component.clone(),
-            commit,
-            content: None,
-            version: None,
-            tag: None,
-            artifacts: Vec::new(),
-        };
-        ComponentChange {
-            target,
-            from: env_state.commit(component),
-            plan: None,
-            renamed_to: None,
-        }
+        let target = Target::new(component.clone(), commit, None);
+        ComponentChange::new(target, env_state.commit(component))
     };
     let components = env_state
         .present_commits()

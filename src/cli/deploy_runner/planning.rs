@@ -4,6 +4,7 @@ use super::preparation::Preparation;
 use super::runner::{ComponentPlans, DeployRunner, StartedRun};
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::{CliError, ErrorKind};
+use crate::domain::command_line::component_options;
 use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
@@ -219,17 +220,14 @@ impl DeployRunner<'_> {
             DeploymentKind::Rollback => " --rollback",
             _ => "",
         };
-        let components = deployment.changed().map(|change| &change.target);
-        let mut record = format!(
-            "git deploy record {} {}{flag}",
+        let targets = deployment.changed().map(|change| &change.target);
+        let targets = targets.filter(|target| target.commit == commit);
+        let components = component_options(targets.map(|target| &target.component));
+        format!(
+            "git deploy record {} {}{flag}{components}",
             self.env.name(),
             commit.short()
-        );
-        for target in components.filter(|target| target.commit == commit) {
-            record += " --component ";
-            record += target.component.as_str();
-        }
-        record
+        )
     }
 
     /// Checks that every plan that is needed now was made.

@@ -25,25 +25,20 @@ fn api() -> ComponentName {
 
 /// Builds a target of the component from `(commit, content)`.
 fn target(commit_and_content: (u8, u8)) -> Target {
-    Target {
-        component: api(),
-        commit: commit(commit_and_content.0),
-        content: Some(Content(oid(commit_and_content.1))),
-        version: None,
-        tag: None,
-        artifacts: vec![],
-    }
+    Target::new(
+        api(),
+        commit(commit_and_content.0),
+        Some(Content(oid(commit_and_content.1))),
+    )
 }
 
 fn deployment(commit_and_content: (u8, u8), from: Option<u8>) -> Deployment {
     Deployment::new(
         DeploymentKind::Deploy,
-        vec![ComponentChange {
-            target: target(commit_and_content),
-            from: from.map(commit),
-            plan: None,
-            renamed_to: None,
-        }],
+        vec![ComponentChange::new(
+            target(commit_and_content),
+            from.map(commit),
+        )],
     )
 }
 

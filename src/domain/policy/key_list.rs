@@ -7,9 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Policy;
-#[cfg(any(test, feature = "testing"))]
-use crate::domain::id::Digest;
-use crate::domain::id::PublicKey;
+use crate::domain::id::{Digest, PublicKey};
 
 /// The two files that a `publish` brings into force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,19 +31,18 @@ impl PublishedPolicy {
             keys: keys.into_bytes().into(),
         }
     }
-
-    /// Returns the digest of the key list, which the publish entry signs.
-    #[cfg(any(test, feature = "testing"))]
-    pub fn keys_digest(&self) -> Digest {
-        Digest::sha256(&self.keys)
-    }
 }
 
 impl Policy {
+    /// Returns the digest of the key list, which the publish entry signs.
+    pub fn key_list_digest(&self, root_keys: &[PublicKey]) -> Digest {
+        Digest::sha256(self.key_list(root_keys).as_bytes())
+    }
+
     /// Returns the key list: one line `<person> <key> <status>` per key, in bytewise order. The
     /// status is `admin` for the current key of a person who may publish a policy, `active` for
     /// another current key, and `retired`.
-    pub fn key_list(&self, root_keys: &[PublicKey]) -> String {
+    fn key_list(&self, root_keys: &[PublicKey]) -> String {
         let admins = self.admins(root_keys);
         let mut lines = BTreeSet::new();
         for (person, spec) in &self.people {

@@ -20,7 +20,7 @@ use super::facts::Fact;
 use super::findings::join_names;
 use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::command_line::is_quoted_for_shell;
+use crate::domain::command_line::{component_options, is_quoted_for_shell};
 use crate::domain::entry::{Action, ApprovalPurpose, Deployment, DeploymentKind};
 use crate::domain::name::Person;
 use crate::domain::policy::PreventSelf;
@@ -140,13 +140,7 @@ fn approve_command(
     deployment: &Deployment,
     approvals: &CommitApprovals<'_>,
 ) -> Option<String> {
-    let components = || {
-        let changes = approvals.changes.iter();
-        changes
-            .map(|it| format!(" --component {}", it.target.component))
-            .collect::<Vec<_>>()
-            .concat()
-    };
+    let components = || component_options(approvals.changes.iter().map(|it| &it.target.component));
     let options = match (&approvals.purpose, &deployment.command) {
         // The commit still has the component, so the approval of its removal must name it.
         (ApprovalPurpose::Destroy, _) if deployment.kind == DeploymentKind::Destroy => {

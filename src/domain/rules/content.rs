@@ -302,7 +302,7 @@ fn check_publish(ctx: &Context<'_>, publish: &Publish, text: Option<&[u8]>) -> F
     let Some(proposed) = proposed else {
         return Ok(violations);
     };
-    if publish.keys != Digest::sha256(proposed.key_list(&chain.root_keys).as_bytes()) {
+    if publish.keys != proposed.key_list_digest(&chain.root_keys) {
         violations.push(fail(
             "the signed key list is not the one that follows from deploy.toml",
         ));

@@ -183,20 +183,8 @@ impl<'a> Context<'a> {
             if is_running || content.is_none() && from.is_none() {
                 continue;
             }
-            let target = Target {
-                component,
-                commit,
-                content,
-                version: None,
-                tag: None,
-                artifacts: Vec::new(),
-            };
-            components.push(ComponentChange {
-                target,
-                from,
-                plan: None,
-                renamed_to: None,
-            });
+            let target = Target::new(component, commit, content);
+            components.push(ComponentChange::new(target, from));
         }
         Ok(Deployment::new(DeploymentKind::Deploy, components))
     }

@@ -85,20 +85,8 @@ pub(crate) fn entry_time() -> Time {
 
 /// Returns the change of a component to commit `to`, whose content has the same number.
 pub(crate) fn change(component: &str, to: u8, from: Option<u8>) -> ComponentChange {
-    let target = Target {
-        component: parse(component),
-        commit: commit(to),
-        content: Some(content(to)),
-        version: None,
-        tag: None,
-        artifacts: Vec::new(),
-    };
-    ComponentChange {
-        target,
-        from: from.map(commit),
-        plan: None,
-        renamed_to: None,
-    }
+    let target = Target::new(parse(component), commit(to), Some(content(to)));
+    ComponentChange::new(target, from.map(commit))
 }
 
 /// Returns a deployment of these changes.

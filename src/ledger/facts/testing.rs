@@ -103,7 +103,7 @@ impl World {
     pub fn publish(&mut self, text: &str) -> EntryId {
         let publish = Publish {
             digest: Digest::sha256(text.as_bytes()),
-            keys: self.published(text).keys_digest(),
+            keys: Digest::sha256(&self.published(text).keys),
             approved_by: Vec::new(),
             description: None,
             admits: Vec::new(),
@@ -249,20 +249,8 @@ impl World {
             .unwrap();
         let from = state.environment(None).commit(&component);
         let content = gatherer.content(&self.policy, commit, &component).unwrap();
-        let target = Target {
-            component,
-            commit,
-            content,
-            version: None,
-            tag: None,
-            artifacts: Vec::new(),
-        };
-        ComponentChange {
-            target,
-            from,
-            plan: None,
-            renamed_to: None,
-        }
+        let target = Target::new(component, commit, content);
+        ComponentChange::new(target, from)
     }
 
     /// Starts and finishes a deployment of one component, and returns the finish.

@@ -43,20 +43,8 @@ pub(super) fn build_change(
     commit: CommitId,
     content: Option<Content>,
 ) -> ComponentChange {
-    let target = Target {
-        component: component.clone(),
-        commit,
-        content,
-        version: None,
-        tag: None,
-        artifacts: Vec::new(),
-    };
-    ComponentChange {
-        target,
-        from: env_state.commit(component),
-        plan: None,
-        renamed_to: None,
-    }
+    let target = Target::new(component.clone(), commit, content);
+    ComponentChange::new(target, env_state.commit(component))
 }
 
 /// Adds unchanged components that depend on a component that changes, or that was deployed after

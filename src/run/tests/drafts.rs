@@ -481,14 +481,7 @@ impl Drafter<'_> {
                 .gatherer
                 .content(self.policy, commit, &component)
                 .unwrap()?;
-            Some(Target {
-                component,
-                commit,
-                content: Some(content),
-                version: None,
-                tag: None,
-                artifacts: Vec::new(),
-            })
+            Some(Target::new(component, commit, Some(content)))
         };
         let components: Vec<Target> = self
             .pick_some(self.policy.component_names())?
@@ -608,18 +601,15 @@ fn of_running_components(kind: DeploymentKind, env_state: EnvState<'_>) -> Deplo
     } else {
         env_state.components()
     };
-    let change = |(component, commit): (&ComponentName, CommitId)| ComponentChange {
-        target: Target {
-            component: component.clone(),
-            commit,
-            content: env_state.content(component).filter(|_| !is_removal),
-            version: None,
-            tag: None,
-            artifacts: Vec::new(),
-        },
-        from: env_state.commit(component).filter(|_| is_removal),
-        plan: None,
-        renamed_to: None,
+    let change = |(component, commit): (&ComponentName, CommitId)| {
+        ComponentChange::new(
+            Target::new(
+                component.clone(),
+                commit,
+                env_state.content(component).filter(|_| !is_removal),
+            ),
+            env_state.commit(component).filter(|_| is_removal),
+        )
     };
     let components = commits.into_iter().map(change).collect();
     Deployment {

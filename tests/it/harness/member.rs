@@ -172,7 +172,7 @@ impl<'w> Member<'w> {
         let published =
             policy.map(|text| PublishedPolicy::new(text.as_bytes().into(), &project.root_keys));
         if let (Action::Publish(publish), Some(published)) = (&mut statement.action, &published) {
-            publish.keys = published.keys_digest();
+            publish.keys = Digest::sha256(&published.keys);
         }
         bend(&mut statement);
 
@@ -212,20 +212,8 @@ impl<'w> Member<'w> {
         );
         let id = |commit: &str| CommitId(self.repo.rev(commit).parse().unwrap());
         let component: git_deploy::testing::domain::name::ComponentName = "demo".parse().unwrap();
-        let target = Target {
-            component: component.clone(),
-            commit: id(commit),
-            content: Some(content),
-            version: None,
-            tag: None,
-            artifacts: vec![],
-        };
-        let change = ComponentChange {
-            target,
-            from: from.map(id),
-            plan: None,
-            renamed_to: None,
-        };
+        let target = Target::new(component.clone(), id(commit), Some(content));
+        let change = ComponentChange::new(target, from.map(id));
         let deployment = Deployment::new(DeploymentKind::Deploy, vec![change]);
         let verification = VerificationResult::Passed;
         let result = RecordedResult {

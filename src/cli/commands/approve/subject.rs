@@ -7,7 +7,8 @@ use crate::cli::args::command_line::format_command;
 use crate::cli::deploy_runner::build_destruction;
 use crate::cli::deployment_request::{DeploymentRequest, build_requested, select_to_change};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind};
-use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind, Target};
+use crate::domain::command_line::component_options;
+use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
@@ -115,10 +116,7 @@ fn build_environment_removal(
     );
     Err(commits.into_iter().fold(error, |error, commit| {
         let at_commit = deployment.targets().filter(|it| it.commit == commit);
-        let components: Vec<String> = at_commit
-            .map(|it| format!(" --component {}", it.component))
-            .collect();
-        let components = components.concat();
+        let components = component_options(at_commit.map(|it| &it.component));
         error.hint(format!(
             "git deploy approve {name} {}{components} --destroy",
             commit.short()
@@ -158,23 +156,12 @@ fn build_exec(
             "git deploy approve {name} {commit} --component {component} --exec -- {command}"
         )));
     }
-    let target = Target {
-        component: component.clone(),
+    Ok(Deployment::new_exec(
+        component.clone(),
         commit,
         content,
-        version: None,
-        tag: None,
-        artifacts: Vec::new(),
-    };
-    let change = ComponentChange {
-        target,
-        from: None,
-        plan: None,
-        renamed_to: None,
-    };
-    let mut deployment = Deployment::new(DeploymentKind::Exec, vec![change]);
-    deployment.command = Some(command);
-    Ok(deployment)
+        command,
+    ))
 }
 
 /// Finds the component in whose running commit the command runs: the named one, or the only one that

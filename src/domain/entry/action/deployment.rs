@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::entry::invalid::{InvalidError, is_ascending, require};
-use crate::domain::id::{CommitId, Digest, Oid};
+use crate::domain::id::{CommitId, Content, Digest, Oid};
 use crate::domain::name::{ComponentName, EnvName, Label, Person};
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
@@ -131,6 +131,22 @@ impl Deployment {
         self.components.iter().map(|change| &change.target)
     }
 
+    /// Returns the deployment that runs a command in a running component, which it does not change.
+    /// The entry that deployed the component records its version and artifacts.
+    pub fn new_exec(
+        component: ComponentName,
+        commit: CommitId,
+        content: Option<Content>,
+        command: Line,
+    ) -> Self {
+        let target = Target::new(component, commit, content);
+        let change = ComponentChange::new(target, None);
+        Self {
+            command: Some(command),
+            ..Self::new(DeploymentKind::Exec, vec![change])
+        }
+    }
+
     /// Returns the purpose that an approval of one of its changes must have.
     pub fn purpose_of(&self, change: &ComponentChange) -> ApprovalPurpose {
         match &self.command {
@@ -197,6 +213,16 @@ pub(super) fn require_few_labels(labels: &Labels) -> Result<(), InvalidError> {
 }
 
 impl ComponentChange {
+    /// Returns the change of a component that ran at `from`, without a plan.
+    pub fn new(target: Target, from: Option<CommitId>) -> Self {
+        Self {
+            target,
+            from,
+            plan: None,
+            renamed_to: None,
+        }
+    }
+
     /// Checks whether the component is removed.
     pub fn is_removal(&self) -> bool {
         self.target.content.is_none()

@@ -78,6 +78,19 @@ pub struct Target {
 }
 
 impl Target {
+    /// Returns a component at a commit, without a version and artifacts. `content` is `None` for a
+    /// removal.
+    pub fn new(component: ComponentName, commit: CommitId, content: Option<Content>) -> Self {
+        Self {
+            component,
+            commit,
+            content,
+            version: None,
+            tag: None,
+            artifacts: Vec::new(),
+        }
+    }
+
     /// Returns the digests of its artifacts. Rules compare these and not the names.
     pub fn digests(&self) -> BTreeSet<Digest> {
         let images = self.artifacts.iter();

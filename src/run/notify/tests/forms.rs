@@ -29,12 +29,7 @@ fn change(component: &str, from: Option<&str>, is_removal: bool) -> ComponentCha
             digest,
         }],
     };
-    ComponentChange {
-        target,
-        from: from.map(commit),
-        plan: None,
-        renamed_to: None,
-    }
+    ComponentChange::new(target, from.map(commit))
 }
 
 fn result_of(change: &ComponentChange, outcome: Outcome) -> ComponentResult {
