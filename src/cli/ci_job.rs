@@ -11,7 +11,7 @@ use crate::domain::id::CommitId;
 pub(super) use origin::read_ci_origin;
 use systems::{SYSTEMS, TWO_SYSTEMS};
 pub(super) use trigger::Trigger;
-use variables::Variables;
+use variables::VariableLookup;
 pub(super) use variables::read_variable;
 
 /// A CI job.
@@ -41,7 +41,7 @@ impl CiJob {
 
 /// Reads the CI job from the variables. Returns `None` outside of a CI system that states the
 /// commit of its job.
-pub(super) fn read_ci_job(variable: Variables<'_>) -> Option<Result<CiJob, String>> {
+pub(super) fn read_ci_job(variable: VariableLookup<'_>) -> Option<Result<CiJob, String>> {
     let mut active = SYSTEMS
         .iter()
         .filter(|system| (system.is_active)(variable))

@@ -70,7 +70,7 @@ pub enum SecretPurpose {
     /// policy allows for plans.
     Plan,
     /// Any other command. It gets all secrets.
-    Deploy,
+    Other,
 }
 
 /// Why a secret could not be read. The error never contains output of the command.
@@ -109,7 +109,7 @@ impl CommandEnv<'_> {
         let mut values = Vec::new();
         for (name, secret) in secrets
             .into_iter()
-            .filter(|(_, secret)| secret.plan || purpose == SecretPurpose::Deploy)
+            .filter(|(_, secret)| secret.plan || purpose == SecretPurpose::Other)
         {
             let value = read_secret(&name, &secret, cancellation)?;
             values.push((name, value));

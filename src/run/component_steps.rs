@@ -299,7 +299,7 @@ impl StepRunner<'_> {
         let component = &job.target.component;
         let secret_purpose = match step {
             ComponentStep::Plan => SecretPurpose::Plan,
-            _ => SecretPurpose::Deploy,
+            _ => SecretPurpose::Other,
         };
         let secrets =
             self.command_env

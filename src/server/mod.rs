@@ -5,6 +5,9 @@
 //! updates of ledgers and environments' branches again, on the refs at that time and under a lock,
 //! and moves them. On hosts that do not call it, `update` and `post-receive` stand in for it. A
 //! push that cannot be judged is never accepted.
+//!
+//! `push_judge` judges one update with the refs as they are. It leaves ledgers to `ledger_judge` and
+//! the branches and tags of environments to `branch_judge`; each hook collects the verdicts.
 
 mod branch_handover;
 mod branch_judge;

@@ -13,7 +13,7 @@ mod push_commands;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use self::judge::{JudgedCommand, judge_commands, refuse_allowed};
+use self::judge::{JudgedUpdate, judge_updates, refuse_allowed};
 use self::move_refs::{move_branches, move_ledgers};
 use self::push_commands::PushCommands;
 use super::branch_mover::{self, Mover};
@@ -65,7 +65,7 @@ pub fn run(
     let deadline = hook_deadline.deadline();
     let objections = ask_update_hook(update_hook, &commands.updates, &movers, deadline);
     let lock_guard = lock::take(repository.common_dir())?;
-    let mut judged = judge_commands(&repository, &commands, &kinds)?;
+    let mut judged = judge_updates(&repository, &commands, &kinds)?;
     for ((command, mover), objection) in judged.iter_mut().zip(movers).zip(objections) {
         if (mover, command.mover) == (Mover::Git, Mover::ProcReceive) {
             // The hook `update` has not judged this update, because git was expected to call it.
@@ -75,7 +75,7 @@ pub fn run(
         }
         command.judgement.verdict.checks.extend(objection);
     }
-    if commands.is_atomic && !judged.iter().all(JudgedCommand::is_allowed) {
+    if commands.is_atomic && !judged.iter().all(JudgedUpdate::is_allowed) {
         refuse_allowed(&mut judged);
     }
     hook_deadline.begin_writing()?;
@@ -160,7 +160,7 @@ fn ask_update_hook(
 }
 
 /// Reports the result of each update to git.
-fn report_results(to: &mut impl Write, judged: &[JudgedCommand<'_>]) -> std::io::Result<()> {
+fn report_results(to: &mut impl Write, judged: &[JudgedUpdate<'_>]) -> std::io::Result<()> {
     for command in judged {
         let mut line = if command.is_allowed() {
             b"ok ".to_vec()
@@ -263,7 +263,7 @@ mod tests {
     fn results() {
         let line = format!("{} {} refs/heads/x", "1".repeat(40), "2".repeat(40));
         let (update, kind) = (RefUpdate::parse(line.as_bytes()).unwrap(), RefKind::Other);
-        let judge = |mover, check| JudgedCommand {
+        let judge = |mover, check| JudgedUpdate {
             update: &update,
             kind: &kind,
             mover,

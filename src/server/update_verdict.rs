@@ -1,4 +1,4 @@
-//! The judgements about the updates of a push, and the decision that follows from them.
+//! The verdicts on the updates of a push, and the decision that follows from them.
 
 use crate::domain::entry::{Statement, Target};
 use crate::domain::id::CommitId;
@@ -8,7 +8,7 @@ use crate::domain::verdict::{Check, Decision, Verdict};
 /// The most targets that are listed in a description.
 const MAX_TARGETS: usize = 3;
 
-/// The judgement of one update.
+/// The verdict on one update.
 #[derive(Debug)]
 pub struct UpdateVerdict {
     /// The ref's full name, safe to show.
@@ -24,7 +24,7 @@ pub struct UpdateVerdict {
 }
 
 impl UpdateVerdict {
-    /// Creates a judgement from one check.
+    /// Creates a verdict from one check.
     pub fn from_check(name: &[u8], check: Check) -> Self {
         Self {
             name: sanitize(&String::from_utf8_lossy(name)),

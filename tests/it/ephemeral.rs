@@ -407,7 +407,7 @@ fn a_failed_creation_is_removed() {
     assert!(
         failed
             .text()
-            .contains("pr-1 is new, so it is destroyed again."),
+            .contains("pr-1 did not exist before, so it is destroyed."),
         "{failed}"
     );
     assert_eq!(

@@ -62,7 +62,7 @@ impl YankArgs {
 
     /// Writes the yank or unyank to the ledger `evidence`. `find_contents` returns the contents that
     /// the yank of a commit covers.
-    pub fn append_yank(
+    pub fn append(
         &self,
         ui: &Ui,
         workspace: &Workspace,

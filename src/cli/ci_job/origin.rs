@@ -5,7 +5,7 @@
 
 use super::systems::{CiSystem, SYSTEMS, TWO_SYSTEMS};
 use super::trigger::Trigger;
-use super::variables::Variables;
+use super::variables::VariableLookup;
 use crate::domain::address::Address;
 use crate::domain::entry::Origin;
 use crate::domain::text::Line;
@@ -22,7 +22,7 @@ pub(in crate::cli) struct CiOrigin {
 }
 
 /// Reads the variables. The result is empty outside of a known CI system.
-pub(in crate::cli) fn read_ci_origin(variable: Variables<'_>) -> CiOrigin {
+pub(in crate::cli) fn read_ci_origin(variable: VariableLookup<'_>) -> CiOrigin {
     let mut ci_origin = CiOrigin::default();
     let mut active = SYSTEMS.iter().filter(|system| (system.is_active)(variable));
     match (active.next(), active.next()) {
@@ -36,7 +36,7 @@ pub(in crate::cli) fn read_ci_origin(variable: Variables<'_>) -> CiOrigin {
 }
 
 impl CiOrigin {
-    fn add_system(&mut self, system: &CiSystem, variable: Variables<'_>) {
+    fn add_system(&mut self, system: &CiSystem, variable: VariableLookup<'_>) {
         let address = |text: &str| Address::without_credentials(&text.replace(' ', "%20"));
         self.origin.system = system.name.parse().ok();
         self.origin.run_url = self.read_input("run-url", system.run_url, variable, address);
@@ -65,7 +65,7 @@ impl CiOrigin {
         &mut self,
         name: &str,
         alternatives: &[&str],
-        variable: Variables<'_>,
+        variable: VariableLookup<'_>,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<T> {
         let (alternative, text) = alternatives
@@ -84,7 +84,7 @@ impl CiOrigin {
 }
 
 /// Replaces each `{NAME}` by the value of the variable. Returns `None` if one is not set.
-fn expand(alternative: &str, variable: Variables<'_>) -> Option<String> {
+fn expand(alternative: &str, variable: VariableLookup<'_>) -> Option<String> {
     let mut text = String::new();
     let mut rest = alternative;
     while let Some((before, after)) = rest.split_once('{') {

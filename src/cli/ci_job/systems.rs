@@ -9,7 +9,7 @@
 //! <https://forgejo.org/docs/latest/user/actions/reference/>
 
 use super::trigger::{Trigger, read_azure, read_buildkite, read_github, read_gitlab, read_jenkins};
-use super::variables::Variables;
+use super::variables::VariableLookup;
 
 /// A CI system.
 ///
@@ -19,13 +19,13 @@ pub(super) struct CiSystem {
     /// The name that entries record.
     pub name: &'static str,
     /// Returns whether the variables show that a job of the system is running.
-    pub is_active: fn(Variables<'_>) -> bool,
+    pub is_active: fn(VariableLookup<'_>) -> bool,
     /// The variable that names the job's commit. Without one, the job does not determine an
     /// environment.
     pub commit: Option<&'static str>,
     /// Reads the branch, tag or change request that the job runs for. Returns `None` if the job
     /// names none.
-    pub read_trigger: fn(Variables<'_>) -> Option<Result<Trigger, String>>,
+    pub read_trigger: fn(VariableLookup<'_>) -> Option<Result<Trigger, String>>,
     /// The address of the run.
     pub run_url: &'static [&'static str],
     /// The user who triggered the run.
@@ -124,14 +124,14 @@ const GITHUB_VARIABLES: CiSystem = CiSystem {
     email: &[],
 };
 
-fn is_true(variable: Variables<'_>, name: &str) -> bool {
+fn is_true(variable: VariableLookup<'_>, name: &str) -> bool {
     variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-fn is_gitea(variable: Variables<'_>) -> bool {
+fn is_gitea(variable: VariableLookup<'_>) -> bool {
     is_true(variable, "GITEA_ACTIONS")
 }
 
-fn is_forgejo(variable: Variables<'_>) -> bool {
+fn is_forgejo(variable: VariableLookup<'_>) -> bool {
     is_true(variable, "FORGEJO_ACTIONS")
 }

@@ -4,7 +4,7 @@
 //! parsed as strictly as a name in the policy, and the branch name of a change request is never
 //! used. Its target branch only determines which environment is displayed, never where to deploy.
 
-use super::variables::Variables;
+use super::variables::VariableLookup;
 use crate::domain::policy::BranchName;
 use crate::domain::text::sanitize;
 
@@ -23,7 +23,7 @@ pub(in crate::cli) enum Trigger {
     },
 }
 
-pub(super) fn read_github(variable: Variables<'_>) -> Result<Trigger, String> {
+pub(super) fn read_github(variable: VariableLookup<'_>) -> Result<Trigger, String> {
     let trigger = parse_reference("GITHUB_REF", variable)?;
     // On `pull_request_target` and after a merge, the job runs for a change request, but its ref is
     // the target branch.
@@ -36,7 +36,7 @@ pub(super) fn read_github(variable: Variables<'_>) -> Result<Trigger, String> {
     }
 }
 
-pub(super) fn read_gitlab(variable: Variables<'_>) -> Result<Trigger, String> {
+pub(super) fn read_gitlab(variable: VariableLookup<'_>) -> Result<Trigger, String> {
     for (name, target) in [
         (
             "CI_MERGE_REQUEST_IID",
@@ -62,7 +62,7 @@ pub(super) fn read_gitlab(variable: Variables<'_>) -> Result<Trigger, String> {
 /// a short name for one on GitHub.
 const AZURE_TARGET: &str = "SYSTEM_PULLREQUEST_TARGETBRANCH";
 
-pub(super) fn read_azure(variable: Variables<'_>) -> Result<Trigger, String> {
+pub(super) fn read_azure(variable: VariableLookup<'_>) -> Result<Trigger, String> {
     // For a repository on GitHub the number differs from the id. Environments are named after the
     // number.
     for name in [
@@ -78,7 +78,11 @@ pub(super) fn read_azure(variable: Variables<'_>) -> Result<Trigger, String> {
 }
 
 /// Adds the target branch in the variable `name` to a change request.
-fn with_target(trigger: Trigger, name: &str, variable: Variables<'_>) -> Result<Trigger, String> {
+fn with_target(
+    trigger: Trigger,
+    name: &str,
+    variable: VariableLookup<'_>,
+) -> Result<Trigger, String> {
     let Trigger::Change { number, .. } = trigger else {
         return Ok(trigger);
     };
@@ -91,7 +95,7 @@ fn with_target(trigger: Trigger, name: &str, variable: Variables<'_>) -> Result<
 }
 
 /// Reads the variables of a multibranch project, or else those of the Git plugin.
-pub(super) fn read_jenkins(variable: Variables<'_>) -> Option<Result<Trigger, String>> {
+pub(super) fn read_jenkins(variable: VariableLookup<'_>) -> Option<Result<Trigger, String>> {
     if let Some(number) = variable("CHANGE_ID") {
         return Some(parse_number("CHANGE_ID", &number));
     }
@@ -107,7 +111,7 @@ pub(super) fn read_jenkins(variable: Variables<'_>) -> Option<Result<Trigger, St
     Some(branch("GIT_BRANCH", value))
 }
 
-pub(super) fn read_buildkite(variable: Variables<'_>) -> Option<Result<Trigger, String>> {
+pub(super) fn read_buildkite(variable: VariableLookup<'_>) -> Option<Result<Trigger, String>> {
     // The value is "false" if there is no pull request.
     let number = variable("BUILDKITE_PULL_REQUEST").filter(|value| value != "false");
     if let Some(number) = number {
@@ -122,7 +126,7 @@ pub(super) fn read_buildkite(variable: Variables<'_>) -> Option<Result<Trigger, 
 
 /// Parses the variable `name`, which contains the full ref of a branch, a tag, or a change request
 /// such as `refs/pull/17/merge`.
-fn parse_reference(name: &str, variable: Variables<'_>) -> Result<Trigger, String> {
+fn parse_reference(name: &str, variable: VariableLookup<'_>) -> Result<Trigger, String> {
     let value = variable(name).ok_or_else(|| format!("{name} is not set"))?;
     if let Some(branch) = value.strip_prefix("refs/heads/") {
         parse_short_name(name, branch).map(Trigger::Branch)

@@ -2,7 +2,7 @@
 
 /// A function that looks up a variable. It must treat an empty variable as unset, because some CI
 /// systems set variables without a value to the empty text.
-pub(in crate::cli) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(in crate::cli) type VariableLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Looks up a variable of this process. Ignores a value that is not Unicode.
 pub(in crate::cli) fn read_variable(name: &str) -> Option<String> {

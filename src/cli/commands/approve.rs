@@ -69,14 +69,14 @@ pub struct Args {
     /// Must be the last option. The command is the same as for `git deploy exec`. The commit is the
     /// running one of the component.
     #[arg(hide_short_help = true, long, value_name = "COMMAND", num_args = 1..)]
-    #[arg(allow_hyphen_values = true, conflicts_with_all = ["destroy", "plans", "file"])]
+    #[arg(allow_hyphen_values = true, conflicts_with_all = ["destroy", "named_plans", "plans_file"])]
     exec: Vec<OsString>,
     /// Approve this plan (repeatable)
     #[arg(hide_short_help = true, long = "plan", value_name = "COMPONENT=DIGEST", value_parser = parse_plan)]
-    plans: Vec<(ComponentName, Digest)>,
+    named_plans: Vec<(ComponentName, Digest)>,
     /// Approve the plans in the output of `git deploy plan --json`
     #[arg(long = "plans", value_name = "FILE")]
-    file: Option<PathBuf>,
+    plans_file: Option<PathBuf>,
     /// Write the approval even if it does not count
     ///
     /// For example as a comment by an author of the new commits.
@@ -188,7 +188,7 @@ fn collect_plans(
     commit: &dyn Fn() -> Result<CommitId, CliError>,
 ) -> Result<BTreeMap<ComponentName, Digest>, CliError> {
     let mut plans = BTreeMap::new();
-    if let Some(file) = &args.file {
+    if let Some(file) = &args.plans_file {
         let cannot_read = || format!("cannot read the plans in {}", file.display());
         let bytes = std::fs::read(file).context(ErrorKind::CannotTell, cannot_read())?;
         // The commit that the plans were made for.
@@ -208,7 +208,7 @@ fn collect_plans(
             .hint(ANYWAY_HINT));
         }
     }
-    plans.extend(args.plans.iter().cloned());
+    plans.extend(args.named_plans.iter().cloned());
     Ok(plans)
 }
 

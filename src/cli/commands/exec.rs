@@ -201,7 +201,7 @@ fn run_command(
     let command_env = runner.command_env(preparation, Some(run))?;
     let secrets = command_env.read_secrets(
         &target.component,
-        SecretPurpose::Deploy,
+        SecretPurpose::Other,
         &runner.cancellation,
     );
     let secrets = secrets.context(ErrorKind::Command, cannot_run())?;

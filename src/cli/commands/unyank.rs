@@ -28,9 +28,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let subject = args.yank.parse_subject(&workspace)?;
     let action = |yank| Action::Unyank(Unyank(yank));
-    let appended =
-        args.yank
-            .append_yank(ui, &workspace, &subject, action, &find_yanked_contents)?;
+    let appended = args
+        .yank
+        .append(ui, &workspace, &subject, action, &find_yanked_contents)?;
     let sentence = format!(
         "{subject} is no longer yanked (by {}).",
         appended.statement.by

@@ -46,7 +46,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     let appended = args
         .yank
-        .append_yank(ui, &workspace, &subject, Action::Yank, &find_contents)?;
+        .append(ui, &workspace, &subject, Action::Yank, &find_contents)?;
     let sentence = format!(
         "{subject} is yanked by {} and can no longer be deployed.",
         appended.statement.by

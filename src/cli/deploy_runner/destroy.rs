@@ -114,7 +114,7 @@ impl DeployRunner<'_> {
     }
 
     /// Returns whether this run failed to create an ephemeral environment. Such an environment is
-    /// destroyed again.
+    /// destroyed.
     pub(super) fn is_failed_creation(&self, run: &StartedRun, report: &RunReport) -> bool {
         let deployment = &run.deployment;
         let is_creation = matches!(
@@ -159,7 +159,9 @@ impl DeployRunner<'_> {
         if is_manual || self.cancellation.is_draining() {
             return print_command(&format!("{name} is left as it is. To destroy it"));
         }
-        ui.print_sentence(format_args!("{name} is new, so it is destroyed again."));
+        ui.print_sentence(format_args!(
+            "{name} did not exist before, so it is destroyed."
+        ));
         match self.destroy_created(&failed.statement.by) {
             Ok(Destruction { finish, result }) => {
                 ui.print_sentence(result_text::summarize_deployment(

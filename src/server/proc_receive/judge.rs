@@ -17,14 +17,14 @@ use crate::server::settings::Settings;
 use crate::server::update_verdict::UpdateVerdict;
 
 /// An update with its judgement.
-pub(super) struct JudgedCommand<'c> {
+pub(super) struct JudgedUpdate<'c> {
     pub update: &'c RefUpdate,
     pub kind: &'c RefKind,
     pub mover: Mover,
     pub judgement: UpdateVerdict,
 }
 
-impl JudgedCommand<'_> {
+impl JudgedUpdate<'_> {
     /// Returns whether it is accepted.
     pub fn is_allowed(&self) -> bool {
         self.judgement.decision() == Decision::Allowed
@@ -34,11 +34,11 @@ impl JudgedCommand<'_> {
 /// Judges every update with the refs as they were before the push. An update that follows an
 /// accepted one is also judged with the refs after that one, because the same push may move a
 /// policy or an environment on which it depends.
-pub(super) fn judge_commands<'c>(
+pub(super) fn judge_updates<'c>(
     repository: &Repository,
     commands: &'c PushCommands,
     kinds: &'c [RefKind],
-) -> Result<Vec<JudgedCommand<'c>>, HookError> {
+) -> Result<Vec<JudgedUpdate<'c>>, HookError> {
     let settings = Settings::read(repository)?;
     let before = PushContext {
         tips: repository.tips()?,
@@ -54,7 +54,7 @@ pub(super) fn judge_commands<'c>(
     let mut judged = Vec::new();
     let mut branches = BTreeSet::new();
     for (kind, update) in kinds.iter().zip(&commands.updates) {
-        let mut result = judge_command(&judge, kind, update)?;
+        let mut result = judge_update(&judge, kind, update)?;
         if let RefKind::Branch(short) = kind
             && !branches.insert(short)
         {
@@ -63,7 +63,7 @@ pub(super) fn judge_commands<'c>(
         }
         if result.is_allowed() && after.tips != before.tips {
             let judge = PushJudge::new(repository, &settings, project.as_ref(), &after)?;
-            let second = judge_command(&judge, kind, update)?;
+            let second = judge_update(&judge, kind, update)?;
             // Keep the first result if only the earlier policy enforces the branch's rules.
             if second.mover == Mover::ProcReceive || result.mover == Mover::Git {
                 result = second;
@@ -80,11 +80,11 @@ pub(super) fn judge_commands<'c>(
 }
 
 /// Judges one update. Accepts a branch that no environment claims, which git moves.
-fn judge_command<'c>(
+fn judge_update<'c>(
     judge: &PushJudge<'_>,
     kind: &'c RefKind,
     update: &'c RefUpdate,
-) -> Result<JudgedCommand<'c>, HookError> {
+) -> Result<JudgedUpdate<'c>, HookError> {
     let policy = judge.policy.as_deref();
     let refuse = |why: &str| UpdateVerdict::from_check(&update.name, Check::fail(Rule::Chain, why));
     let judgement = match kind {
@@ -99,7 +99,7 @@ fn judge_command<'c>(
             }),
         RefKind::Tag(_) | RefKind::Other => refuse("it is neither a ledger nor a branch"),
     };
-    Ok(JudgedCommand {
+    Ok(JudgedUpdate {
         update,
         kind,
         mover: branch_mover::choose_mover(judge.repository, policy, kind)?,
@@ -108,7 +108,7 @@ fn judge_command<'c>(
 }
 
 /// Refuses the accepted updates of an atomic push, because another one is refused.
-pub(super) fn refuse_allowed(judged: &mut [JudgedCommand<'_>]) {
+pub(super) fn refuse_allowed(judged: &mut [JudgedUpdate<'_>]) {
     for command in judged.iter_mut().filter(|command| command.is_allowed()) {
         command.judgement.verdict.checks.push(Check::fail(
             Rule::Chain,
@@ -126,7 +126,7 @@ mod tests {
     fn all_or_nothing() {
         let line = format!("{} {} x", "1".repeat(40), "2".repeat(40));
         let (update, kind) = (RefUpdate::parse(line.as_bytes()).unwrap(), RefKind::Other);
-        let judge = |check| JudgedCommand {
+        let judge = |check| JudgedUpdate {
             update: &update,
             kind: &kind,
             mover: Mover::ProcReceive,

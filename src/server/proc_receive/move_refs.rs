@@ -1,6 +1,6 @@
 //! Moves the refs of the updates that proc-receive accepts.
 
-use super::judge::{JudgedCommand, refuse_allowed};
+use super::judge::{JudgedUpdate, refuse_allowed};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::verdict::{Check, Rule};
@@ -18,7 +18,7 @@ const BRANCH_LOG: &str = "push";
 /// moved; in an atomic push, the whole push.
 pub(super) fn move_branches(
     repository: &Repository,
-    judged: &mut [JudgedCommand<'_>],
+    judged: &mut [JudgedUpdate<'_>],
     is_atomic: bool,
 ) {
     let planned: Vec<(usize, BranchMove<'_>)> = judged
@@ -52,7 +52,7 @@ pub(super) fn move_branches(
 }
 
 /// Returns the move of a branch, or `None` for another kind of ref or a deletion.
-fn plan_move<'c>(judged: &JudgedCommand<'c>) -> Option<BranchMove<'c>> {
+fn plan_move<'c>(judged: &JudgedUpdate<'c>) -> Option<BranchMove<'c>> {
     let RefKind::Branch(short) = judged.kind else {
         return None;
     };
@@ -76,7 +76,7 @@ pub(super) struct FollowUpErrors {
 /// policy has moved.
 pub(super) fn move_ledgers(
     repository: &Repository,
-    judged: &mut [JudgedCommand<'_>],
+    judged: &mut [JudgedUpdate<'_>],
 ) -> FollowUpErrors {
     let (mut has_moved, mut has_policy_moved) = (false, false);
     for command in judged.iter_mut().filter(|command| command.is_allowed()) {
@@ -108,7 +108,7 @@ fn move_ledger(
     repository: &Repository,
     ledger: &LedgerName,
     new: EntryId,
-    judged: &JudgedCommand<'_>,
+    judged: &JudgedUpdate<'_>,
 ) -> GitResult<()> {
     if judged.judgement.uses_recovery {
         // The permission is withdrawn before the ref moves, so that it is never used twice. If the
