@@ -5,8 +5,11 @@ use crate::cli::args::environment::EnvArg;
 use crate::cli::deployment_request::{self, build_abort, find_dropped_environment};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::deploy_command::DeployCommand;
 use crate::domain::entry::Action;
 use crate::domain::env_ref::EnvRef;
+use crate::domain::name::ComponentName;
+use crate::domain::policy::Policy;
 use crate::domain::state::Scope;
 use crate::domain::text::Line;
 use crate::ledger::writer::{AppendedEntry, EntryDraft};
@@ -66,27 +69,29 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             })?;
             Ok(EntryDraft::in_environment(&env, Action::Abort(abort)))
         })?;
-    append_report::report_entry(ui, &describe_abort(&env, &appended), &appended)
+    let sentence = describe_abort(&workspace.policy, &env, &appended);
+    append_report::report_entry(ui, &sentence, &appended)
 }
 
 /// Returns the sentence that reports the abort. Names the components whose running version is now
 /// unknown.
-fn describe_abort(env: &EnvRef, appended: &AppendedEntry) -> String {
+fn describe_abort(policy: &Policy, env: &EnvRef, appended: &AppendedEntry) -> String {
     let (name, by) = (env.name(), &appended.statement.by);
     let Action::Abort(abort) = &appended.statement.action else {
         return String::new();
     };
-    let names: Vec<&str> = abort
-        .components
-        .iter()
-        .map(|it| it.component.as_str())
-        .collect();
+    let components = || abort.components.iter().map(|it| &it.component);
+    let names: Vec<&str> = components().map(ComponentName::as_str).collect();
     let sentence = format!("Run {} in {name} is aborted by {by}.", abort.start);
     if names.is_empty() {
         return sentence;
     }
+    // A deployment of the component ends the uncertainty, or a record of what another system did.
+    let command = DeployCommand::new(policy, name)
+        .any_commit()
+        .only(components());
     format!(
-        "{sentence} The running version of {} is now unknown. Once you know it: git deploy record {name} REV",
+        "{sentence} The running version of {} is unknown until its next deployment: {command}",
         names.join(", ")
     )
 }

@@ -22,6 +22,7 @@ use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy, write_new_file};
 use crate::cli::repository::{find_remote, open_repository};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, default_names, sync_report};
+use crate::domain::deploy_command::DeployCommand;
 use crate::domain::id::{CommitId, EntryId, PublicKey};
 use crate::domain::name::{EnvName, LedgerName, Person, ProjectName};
 use crate::domain::policy::{KeyStatus, Policy};
@@ -280,7 +281,8 @@ fn begin_project(
         )?;
         ui.print("Next: git deploy status");
     } else if let Some(first) = find_first_environment(&proposal.policy) {
-        ui.print(format_args!("Next: git deploy record {first}"));
+        let command = DeployCommand::new(&proposal.policy, first);
+        ui.print(format_args!("Next: {command}"));
     }
     print_document(ui, &document)
 }

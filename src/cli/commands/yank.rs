@@ -6,7 +6,8 @@ use crate::cli::args::yank::{YankArgs, YankSubject};
 use crate::cli::read_context::read_environments;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
-use crate::domain::entry::{Action, YankedContent};
+use crate::domain::deploy_command::DeployCommand;
+use crate::domain::entry::{Action, DeploymentKind, YankedContent};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::ledger::writer::LedgerSnapshot;
@@ -120,21 +121,23 @@ fn report_still_running(
                 .iter()
                 .any(|it| it.component == *component && Some(it.content) == content)
         };
-        let names: Vec<&str> = running
+        let names: Vec<&ComponentName> = running
             .iter()
             .filter(|(name, running)| **running == commit || is_yanked(name))
-            .map(|(name, _)| name.as_str())
+            .map(|(name, _)| *name)
             .collect();
         if !names.is_empty() {
+            let words: Vec<&str> = names.iter().map(|it| it.as_str()).collect();
             let name = snapshot.name();
             let sentence = format!(
                 "{name} still runs it ({}). To roll back",
-                list_or_count(&names)
+                list_or_count(&words)
             );
-            ui.eprint(ui.format_with_command(
-                &sentence,
-                &format!("git deploy record {name} REV --rollback"),
-            ));
+            let command = DeployCommand::new(&workspace.policy, name)
+                .any_commit()
+                .kind(DeploymentKind::Rollback)
+                .only(names);
+            ui.eprint(ui.format_with_command(&sentence, &command.to_string()));
         }
     }
     Ok(())

@@ -13,6 +13,7 @@ use super::findings::{COMPONENT, Findings, Violation, join_names};
 use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
 use super::{key_trust, previous_log};
+use crate::domain::deploy_command::DeployCommand;
 use crate::domain::entry::{Action, Artifact, ComponentChange, DeploymentKind, Image, StoredEntry};
 use crate::domain::id::Digest;
 use crate::domain::name::{ComponentName, EnvName};
@@ -241,10 +242,9 @@ fn check_as_in_source(
         }
         // The artifact was registered after that deployment. A new record of the deployment
         // includes it.
-        let (commit, component) = (change.target.commit.short(), &change.target.component);
-        violation.remedy(format!(
-            "git deploy record {source} {commit} --component {component}"
-        ))
+        let target = &change.target;
+        let command = DeployCommand::new(ctx.policy, source).commit(target.commit);
+        violation.remedy(command.only([&target.component]).to_string())
     }))
 }
 

@@ -11,6 +11,7 @@ use super::facts::Fact;
 use super::findings::{Findings, Violation};
 use super::request::{Request, RequestContext};
 use super::request_kind::{RequestKind, RequestKinds};
+use crate::domain::deploy_command::DeployCommand;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::DeployOn;
@@ -132,8 +133,10 @@ pub(super) fn check_runs(
             running.short()
         ),
     };
-    let command = format!("git deploy record {environment} {}", commit.short());
-    Ok((!is_same).then(|| Violation::new(detail).remedy(command)))
+    let command = DeployCommand::new(ctx.policy, environment)
+        .commit(commit)
+        .chosen_by(component);
+    Ok((!is_same).then(|| Violation::new(detail).remedy(command.to_string())))
 }
 
 #[cfg(test)]

@@ -101,8 +101,14 @@ fn attest_command(required: &RequiredCheck, commit: CommitId) -> String {
         .environment
         .as_ref()
         .map_or_else(String::new, |environment| format!(" --env {environment}"));
+    // Only for tests can a result be given as an option.
+    let statement = if required.predicate_type == PredicateType::test_result() {
+        "--result passed"
+    } else {
+        "--predicate FILE"
+    };
     format!(
-        "git deploy attest {} {}{suite}{environment}",
+        "git deploy attest {} {}{suite}{environment} {statement}",
         required.predicate_type,
         commit.short()
     )

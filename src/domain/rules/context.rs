@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::facts::{Fact, Facts};
 use super::request::{Request, RequestContext};
 use super::rule::Rule;
+use crate::domain::deploy_command::DeployCommand;
 use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind, Statement, Target};
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
@@ -114,6 +115,38 @@ impl<'a> Context<'a> {
             (None, Some(statement)) => statement.ledger.to_string(),
             (None, None) => String::new(),
         }
+    }
+
+    /// Returns the command that deploys a target of this request to an environment. It names the
+    /// component if the request does not concern all of them at one commit.
+    pub(super) fn deploy_command(
+        &self,
+        environment: impl std::fmt::Display,
+        target: &Target,
+    ) -> DeployCommand<'a> {
+        let command = DeployCommand::new(self.policy, environment).commit(target.commit);
+        if self.is_partial() {
+            command.only([&target.component])
+        } else {
+            command.chosen_by(&target.component)
+        }
+    }
+
+    /// Returns whether the request is an entry that leaves out components of the policy, or that
+    /// deploys several commits.
+    pub(super) fn is_partial(&self) -> bool {
+        let (Request::Entry { .. }, Ok(deployment)) = (self.request, self.deployment()) else {
+            return false;
+        };
+        let targets = || deployment.targets();
+        let commits: BTreeSet<CommitId> = targets().map(|it| it.commit).collect();
+        let names: BTreeSet<&ComponentName> = targets().map(|it| &it.component).collect();
+        commits.len() > 1
+            || self
+                .policy
+                .component_names()
+                .iter()
+                .any(|name| !names.contains(name))
     }
 
     /// Returns the content of a component at a commit; `None` if the component is absent there.

@@ -113,10 +113,8 @@ fn check_forward(
     Ok(Some(if is_hotfix {
         check
     } else {
-        check.remedy(format!(
-            "git deploy record {environment_label} {} --rollback",
-            commit.short()
-        ))
+        let command = ctx.deploy_command(environment_label, &change.target);
+        check.remedy(command.kind(DeploymentKind::Rollback).to_string())
     }))
 }
 

@@ -47,6 +47,9 @@ impl Violation {
 /// placeholder.
 pub(super) const COMPONENT: &str = "COMPONENT";
 
+/// A placeholder in a remedy for the options that name the components of a finding.
+pub(super) const COMPONENT_OPTIONS: &str = "COMPONENT-OPTIONS";
+
 /// The findings of one rule.
 pub(super) struct Findings {
     rule: Rule,
@@ -98,9 +101,16 @@ impl Findings {
         };
         let violations = self.violations.into_iter().map(|(violation, names)| {
             let detail = with_names(&names, violation.detail);
-            let remedy = violation.remedy.map(|command| match &names[..] {
-                [one] => command.replace(COMPONENT, one),
-                _ => command,
+            let remedy = violation.remedy.map(|command| {
+                let options: Vec<String> = names
+                    .iter()
+                    .map(|name| format!("--component {name}"))
+                    .collect();
+                let command = command.replace(COMPONENT_OPTIONS, &options.join(" "));
+                match &names[..] {
+                    [one] => command.replace(COMPONENT, one),
+                    _ => command,
+                }
             });
             Violation { detail, remedy }.check(rule)
         });

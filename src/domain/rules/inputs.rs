@@ -1,14 +1,20 @@
 //! The rule `inputs`: a deployment names the inputs that the environment requires, such as the
 //! change request.
 
+use std::collections::BTreeSet;
+
 use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::Fact;
 use super::findings::{Violation, join_names};
 use super::request_kind::{RequestKind, RequestKinds};
+use crate::domain::command_line::{is_quoted_for_shell, quote_word};
+use crate::domain::deploy_command::DeployCommand;
 use crate::domain::entry::{Action, Deployment, DeploymentKind, Statement};
 use crate::domain::id::CommitId;
 use crate::domain::input_name::{InputName, PurposeField};
+use crate::domain::name::Label;
+use crate::domain::text::Line;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
@@ -47,11 +53,11 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         .iter()
         .filter(|name| !states(statement, deployment, name))
         .collect();
-    let violation = (!missing.is_empty()).then(|| {
-        Violation::new(format!("the entry does not state {}", join_names(&missing)))
-            .remedy(deploy_command(ctx, statement, deployment, &missing))
-            .check(Rule::Inputs)
+    let violation = (!missing.is_empty()).then(|| Violation {
+        detail: format!("the entry does not state {}", join_names(&missing)),
+        remedy: repeat_command(ctx, statement, deployment, &missing),
     });
+    let violation = violation.map(|it| it.check(Rule::Inputs));
     Ok(pass_if_none(Rule::Inputs, violation.into_iter().collect()))
 }
 
@@ -67,84 +73,73 @@ fn states(statement: &Statement, deployment: &Deployment, name: &InputName) -> b
     }
 }
 
-/// Returns the command that makes the same deployment with the missing inputs.
-fn deploy_command(
+/// Returns the command that makes the same deployment with the missing inputs. Returns `None` for an
+/// `exec` whose command line a shell would not take literally.
+fn repeat_command(
     ctx: &Context<'_>,
     statement: &Statement,
     deployment: &Deployment,
     missing: &[&InputName],
-) -> String {
+) -> Option<String> {
     let environment = ctx.environment_label();
-    let options: Vec<String> = missing.iter().map(|name| name.option()).collect();
-    let options = options.join(" ");
+    let mut options = stated_options(deployment);
+    options.extend(missing.iter().map(|name| name.option()));
     if deployment.kind == DeploymentKind::Exec {
-        return exec_command(&environment, deployment, &options);
+        return exec_command(&environment, deployment, &options.join(" "));
     }
-    let mut commits: Vec<_> = deployment
-        .components
-        .iter()
-        .map(|change| change.target.commit)
-        .collect();
-    commits.sort_unstable();
-    commits.dedup();
-    // `git deploy run` and its like deploy components that have an `apply` command. Deployments of
-    // the other components are recorded.
+    let is_start = matches!(statement.action, Action::Start(_));
+    let targets = || deployment.changed().map(|change| &change.target);
     let has_apply = |name| {
         ctx.policy
             .component(name)
             .is_some_and(|it| it.apply.is_some())
     };
-    let is_from_run = matches!(statement.action, Action::Start(_))
-        && deployment
-            .components
-            .iter()
-            .any(|change| has_apply(&change.target.component));
-    match (is_from_run, deployment.kind, &commits[..]) {
-        (true, DeploymentKind::Rollback, _) => {
-            format!("git deploy rollback {environment} {options}")
-        }
-        (true, DeploymentKind::Hotfix, [commit, ..]) => {
-            let commit = commit.short();
-            format!("git deploy run {environment} {commit} --hotfix {options}")
-        }
-        (true, _, [commit]) => format!("git deploy run {environment} {} {options}", commit.short()),
-        (true, ..) => format!("git deploy promote {environment} {options}"),
-        (false, kind, commits) => {
-            let is_start = matches!(statement.action, Action::Start(_));
-            record_command(&environment, commits.first(), is_start, kind, &options)
-        }
+    let is_from_run = is_start && targets().any(|target| has_apply(&target.component));
+    let commits: BTreeSet<CommitId> = targets().map(|target| target.commit).collect();
+    if is_from_run && commits.len() > 1 && deployment.kind == DeploymentKind::Deploy {
+        let options = options.join(" ");
+        return Some(format!("git deploy promote {environment} {options}"));
     }
+    if is_start && !is_from_run {
+        options.insert(0, "--start".to_owned());
+    }
+    let command = DeployCommand::new(ctx.policy, environment);
+    let mut command = match commits.first() {
+        Some(commit) => command.commit(*commit),
+        None => command.any_commit(),
+    }
+    .kind(deployment.kind)
+    .options(&options.join(" "));
+    if ctx.is_partial() {
+        command = command.only(targets().map(|target| &target.component));
+    }
+    Some(command.to_string())
+}
+
+/// Returns the options for the inputs that the entry states, except for those that come from the CI
+/// job.
+fn stated_options(deployment: &Deployment) -> Vec<String> {
+    let label = |(name, value): (&Label, &Line)| {
+        format!("--label {}", quote_word(&format!("{name}={value}")))
+    };
+    let change = deployment.change.iter();
+    let release = deployment.release.iter();
+    change
+        .map(|it| format!("--change {}", quote_word(it.as_str())))
+        .chain(release.map(|it| format!("--release {it}")))
+        .chain(deployment.labels.iter().map(label))
+        .collect()
 }
 
 /// Returns the `git deploy exec` command of a deployment of kind `exec`, with these options.
-fn exec_command(environment: &str, deployment: &Deployment, options: &str) -> String {
+fn exec_command(environment: &str, deployment: &Deployment, options: &str) -> Option<String> {
     let component = deployment.components.first();
     let component = component.map_or("COMPONENT", |change| change.target.component.as_str());
-    let command = deployment.command.as_ref().map_or("", |line| line.as_str());
-    format!("git deploy exec {environment} --component {component} {options} -- {command}")
-}
-
-/// Returns the `git deploy record` command for a deployment or its start, with these options.
-fn record_command(
-    environment: &str,
-    commit: Option<&CommitId>,
-    is_start: bool,
-    kind: DeploymentKind,
-    options: &str,
-) -> String {
-    let commit = commit.map_or_else(|| "REV".to_owned(), CommitId::short);
-    let record = format!("git deploy record {environment} {commit}");
-    let mut words = vec![record.as_str()];
-    if is_start {
-        words.push("--start");
-    }
-    match kind {
-        DeploymentKind::Rollback => words.push("--rollback"),
-        DeploymentKind::Hotfix => words.push("--hotfix"),
-        _ => {}
-    }
-    words.push(options);
-    words.join(" ")
+    let command = deployment.command.as_ref();
+    let command = command.filter(|line| is_quoted_for_shell(line))?;
+    Some(format!(
+        "git deploy exec {environment} --component {component} {options} -- {command}"
+    ))
 }
 
 #[cfg(test)]
@@ -228,11 +223,11 @@ mod tests {
             ),
             (
                 DeploymentKind::Hotfix,
-                format!("git deploy record prod {commit} --start --hotfix {options}"),
+                format!("git deploy record prod {commit} --hotfix --start {options}"),
             ),
             (
                 DeploymentKind::Rollback,
-                format!("git deploy record prod {commit} --start --rollback {options}"),
+                format!("git deploy record prod {commit} --rollback --start {options}"),
             ),
             (
                 DeploymentKind::Exec,
@@ -241,6 +236,17 @@ mod tests {
         ] {
             assert_eq!(remedy(&case(require, kind)), command);
         }
+        let mut hostile = case(require, DeploymentKind::Exec);
+        hostile.deployment().command = Some(parse("true; rm -rf ~"));
+        assert_eq!(hostile.checks(Rule::Inputs)[0].remedy, None);
+        let mut stated = case(require, DeploymentKind::Deploy);
+        stated.deployment().change = Some(parse("it's 7"));
+        assert!(
+            stated.checks(Rule::Inputs)[0]
+                .remedy
+                .as_deref()
+                .is_some_and(|it| it.contains(r"--change 'it'\''s 7' --origin"))
+        );
         let mut recorded = case(require, DeploymentKind::Deploy);
         let deployed = recorded.deployment().clone();
         recorded.statement.action = record(deployed, Outcome::Succeeded, VerificationResult::None);

@@ -7,10 +7,11 @@
 use super::context::{Context, or_unknown};
 use super::definition::{OtherLedger, RuleDefinition};
 use super::facts::Fact;
-use super::findings::{Findings, Violation, format_moment};
+use super::findings::{COMPONENT_OPTIONS, Findings, Violation, format_moment};
 use super::previous_log;
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::{ComponentChange, VerificationResult};
+use crate::domain::deploy_command::DeployCommand;
+use crate::domain::entry::{ComponentChange, DeploymentKind, VerificationResult};
 use crate::domain::history::{
     Attempt, AttemptFailure, History, LatestEvent, RunPeriod, RunSubject,
 };
@@ -61,10 +62,17 @@ fn check_component(
         previous_log::previous_state(ctx, source)?,
         previous_log::previous_history(ctx, source, change)?,
     );
-    let record_command = format!("git deploy record {source} {}", commit.short());
     if change.is_removal() {
+        let command = DeployCommand::new(ctx.policy, source)
+            .commit(commit)
+            .kind(DeploymentKind::Destroy)
+            .only_later(component, COMPONENT_OPTIONS);
         let violation = check_removal(source, change, previous_state, &history);
-        return Ok(violation.map(|it| it.remedy(format!("{record_command} --destroy"))));
+        return Ok(violation.map(|it| it.remedy(command.to_string())));
+    }
+    let mut command = ctx.deploy_command(source, &change.target);
+    if ctx.is_partial() {
+        command = command.only_later(component, COMPONENT_OPTIONS);
     }
     let content = change.target.content;
     let subject = previous_log::run_subject(ctx, change)?;
@@ -79,11 +87,12 @@ fn check_component(
         ));
     }
     Ok(match history.latest_event(subject, content) {
-        LatestEvent::Never => {
-            Some(Violation::new(describe_absence(source, change, &history)).remedy(record_command))
-        }
+        LatestEvent::Never => Some(
+            Violation::new(describe_absence(source, change, &history)).remedy(command.to_string()),
+        ),
         LatestEvent::Failed(attempt) => Some(
-            Violation::new(describe_failure(ctx, source, change, attempt)).remedy(record_command),
+            Violation::new(describe_failure(ctx, source, change, attempt))
+                .remedy(command.to_string()),
         ),
         LatestEvent::Ran(newest) | LatestEvent::Untrusted(newest) => {
             let same_build = previous_log::counted_periods(ctx, &history, change)?;
@@ -96,14 +105,12 @@ fn check_component(
             let needs_no_verification =
                 unverified_counts && (period.is_baseline || period.untrusted.is_some());
             check_run_period(source, period, unverified_counts).map(|violation| {
-                match (period.to, needs_no_verification) {
-                    // Without `--all`, `record` leaves out a component that already runs.
-                    (None, true) => violation.remedy(format!("{record_command} --all")),
-                    (None, false) => {
-                        violation.remedy(format!("{record_command} --all --verification passed"))
-                    }
-                    (Some(_), _) => violation.remedy(record_command),
-                }
+                let command = match (period.to, needs_no_verification) {
+                    (None, true) => command.including_running(),
+                    (None, false) => command.including_running().verified(),
+                    (Some(_), _) => command,
+                };
+                violation.remedy(command.to_string())
             })
         }
     })

@@ -11,6 +11,7 @@ use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::Fact;
 use super::request::Request;
 use super::request_kind::RequestKinds;
+use crate::domain::deploy_command::DeployCommand;
 use crate::domain::entry::{
     Action, Baseline, Deployment, DeploymentKind, Lock, PolicyRevoke, Revoke, Statement, Target,
     Unlock, Yank, YankedContent,
@@ -125,10 +126,8 @@ fn refuse_baseline(ctx: &Context<'_>, target: &Target) -> Check {
     let why = format!(
         "{component} already has a history in {environment_label}: a baseline is only allowed before the first deployment"
     );
-    fail(why).remedy(format!(
-        "git deploy record {environment_label} {} --component {component}",
-        target.commit.short()
-    ))
+    let command = DeployCommand::new(ctx.policy, environment_label).commit(target.commit);
+    fail(why).remedy(command.only([component]).to_string())
 }
 
 /// Returns whether the policy approval that is to be revoked exists.

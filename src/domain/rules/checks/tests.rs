@@ -60,7 +60,7 @@ fn latest() {
     );
     assert_eq!(
         check.remedy.as_deref(),
-        Some("git deploy attest test-result 010101010101")
+        Some("git deploy attest test-result 010101010101 --result passed")
     );
 }
 
@@ -159,7 +159,7 @@ fn suites_and_environments() {
     ] {
         let check = case(&e2e, vec![("ci", test("PASSED", suite, place))])
             .fails(Rule::Checks, "test-result e2e in stage: none");
-        assert!(check.remedy.unwrap().ends_with(" --suite e2e --env stage"));
+        assert!(check.remedy.unwrap().ends_with(" --suite e2e --env stage --result passed"));
     }
     case(TESTED, vec![("ci", test("PASSED", None, Some("stage")))]).fails(Rule::Checks, "none for");
     let unit = ("ci", test("PASSED", Some("unit"), None));

@@ -144,18 +144,21 @@ fn remedies() {
         case.source(history);
         case.fails(Rule::PreviousEnvironment, REMOVED_RUN).remedy
     };
-    let record = "git deploy record stage 010101010101";
     let replaced = vec![(REMOVED, run()), (CURRENT, ran("catalogue", 2, Some(1)))];
-    for (rest, history, options) in [
-        ("", vec![(REMOVED, run())], " --all"),
+    let verified = "[components.catalogue]\nverify = \"true\"\n";
+    for (rest, history, verb, options) in [
+        ("", vec![(REMOVED, run())], "record", " --all"),
         (
-            VERIFY,
+            verified,
             vec![(REMOVED, run())],
+            "record",
             " --all --verification passed",
         ),
-        ("", replaced, ""),
+        (VERIFY, vec![(REMOVED, run())], "run", " --all"),
+        ("", replaced, "record", ""),
     ] {
-        assert_eq!(suggested(rest, history), Some(format!("{record}{options}")));
+        let command = format!("git deploy {verb} stage 010101010101{options}");
+        assert_eq!(suggested(rest, history), Some(command));
     }
 }
 

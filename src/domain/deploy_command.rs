@@ -1,0 +1,251 @@
+//! The command that deploys something, for messages that suggest it.
+//!
+//! git-deploy itself applies a component that has an `apply` command, with `git deploy run`. The
+//! deployments of other components are carried out elsewhere and recorded with `git deploy record`.
+//! Recording a deployment that nobody carried out would make the ledger untrue.
+
+use std::fmt;
+
+use super::command_line::component_options;
+use super::entry::DeploymentKind;
+use super::id::CommitId;
+use super::name::ComponentName;
+use super::policy::Policy;
+
+/// A command that deploys to an environment. By default it deploys every component that differs at
+/// `HEAD`.
+#[derive(Debug, Clone)]
+pub struct DeployCommand<'a> {
+    policy: &'a Policy,
+    environment: String,
+    /// The commit as it is typed, after a space; empty for `HEAD`.
+    revision: String,
+    kind: DeploymentKind,
+    /// The components that it names; all, if empty.
+    components: Vec<ComponentName>,
+    /// The components whose commands decide between `run` and `record`; all, if empty.
+    deciding: Vec<ComponentName>,
+    /// Text in place of the names of the components.
+    placeholder: Option<&'static str>,
+    includes_running: bool,
+    was_verified: bool,
+    options: String,
+}
+
+impl<'a> DeployCommand<'a> {
+    /// Returns the command that deploys `HEAD`.
+    pub fn new(policy: &'a Policy, environment: impl fmt::Display) -> Self {
+        Self {
+            policy,
+            environment: environment.to_string(),
+            revision: String::new(),
+            kind: DeploymentKind::Deploy,
+            components: Vec::new(),
+            deciding: Vec::new(),
+            placeholder: None,
+            includes_running: false,
+            was_verified: false,
+            options: String::new(),
+        }
+    }
+
+    /// Deploys this commit.
+    #[must_use]
+    pub fn commit(mut self, commit: CommitId) -> Self {
+        self.revision = format!(" {}", commit.short());
+        self
+    }
+
+    /// Lets the person fill in the commit.
+    #[must_use]
+    pub fn any_commit(mut self) -> Self {
+        " REV".clone_into(&mut self.revision);
+        self
+    }
+
+    /// Makes it a deployment of this kind: a rollback, a hotfix or a removal. Other kinds change
+    /// nothing.
+    #[must_use]
+    pub fn kind(mut self, kind: DeploymentKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Names the components to deploy.
+    #[must_use]
+    pub fn only<'n>(mut self, components: impl IntoIterator<Item = &'n ComponentName>) -> Self {
+        self.components = components.into_iter().cloned().collect();
+        self
+    }
+
+    /// Writes `text` instead of the options that name components, for a caller that knows them only
+    /// later. `component` is one of them.
+    #[must_use]
+    pub fn only_later(self, component: &ComponentName, text: &'static str) -> Self {
+        Self {
+            placeholder: Some(text),
+            ..self.chosen_by(component)
+        }
+    }
+
+    /// Lets this component decide whether git-deploy carries the deployment out.
+    #[must_use]
+    pub fn chosen_by(mut self, component: &ComponentName) -> Self {
+        self.deciding = vec![component.clone()];
+        self
+    }
+
+    /// Also deploys components that run there already.
+    #[must_use]
+    pub fn including_running(mut self) -> Self {
+        self.includes_running = true;
+        self
+    }
+
+    /// Records that the verification passed. `git deploy run` verifies by itself.
+    #[must_use]
+    pub fn verified(mut self) -> Self {
+        self.was_verified = true;
+        self
+    }
+
+    /// Adds options, as they are typed.
+    #[must_use]
+    pub fn options(mut self, options: &str) -> Self {
+        self.options = options.to_owned();
+        self
+    }
+
+    /// Returns whether git-deploy carries the deployment out: the policy has the command that it
+    /// needs for one of the components.
+    fn is_run(&self) -> bool {
+        let has_command = |name: &ComponentName| {
+            self.policy.component(name).is_some_and(|it| {
+                if self.kind == DeploymentKind::Destroy {
+                    it.destroy.is_some()
+                } else {
+                    it.apply.is_some()
+                }
+            })
+        };
+        let deciding = if self.deciding.is_empty() {
+            &self.components
+        } else {
+            &self.deciding
+        };
+        if deciding.is_empty() {
+            self.policy.component_names().iter().any(has_command)
+        } else {
+            deciding.iter().any(has_command)
+        }
+    }
+}
+
+impl fmt::Display for DeployCommand<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (environment, revision) = (&self.environment, &self.revision);
+        let is_run = self.is_run();
+        if is_run && self.kind == DeploymentKind::Rollback {
+            write!(f, "git deploy rollback {environment}")?;
+            if !revision.is_empty() {
+                write!(f, " --to{revision}")?;
+            }
+        } else {
+            let verb = if is_run { "run" } else { "record" };
+            write!(f, "git deploy {verb} {environment}{revision}")?;
+            f.write_str(match self.kind {
+                DeploymentKind::Rollback => " --rollback",
+                DeploymentKind::Hotfix => " --hotfix",
+                DeploymentKind::Destroy => " --destroy",
+                _ => "",
+            })?;
+            // A component that is named is deployed in any case.
+            let names_components = self.placeholder.is_some() || !self.components.is_empty();
+            if self.includes_running && !names_components {
+                f.write_str(" --all")?;
+            }
+            if self.was_verified && !is_run {
+                f.write_str(" --verification passed")?;
+            }
+        }
+        match self.placeholder {
+            Some(text) => write!(f, " {text}")?,
+            None => f.write_str(&component_options(&self.components))?,
+        }
+        if !self.options.is_empty() {
+            write!(f, " {}", self.options)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::Oid;
+    use crate::domain::rules::testing;
+
+    /// Nothing that git-deploy applies itself is suggested to be recorded, and nothing else to be
+    /// run.
+    #[test]
+    fn the_policy_decides_between_run_and_record() {
+        let policy = testing::policy(
+            "[environments]\nprod = {}\n[components]\n\
+             web = { paths = \"web/**\", apply = \"true\", destroy = \"true\" }\n\
+             api = { paths = \"api/**\" }\n",
+        );
+        let commit = CommitId(Oid::from_bytes(&[1; 20]).unwrap());
+        let (web, api): (ComponentName, ComponentName) =
+            ("web".parse().unwrap(), "api".parse().unwrap());
+        let new = || DeployCommand::new(&policy, "prod").commit(commit);
+        for (command, expected) in [
+            (new(), "run prod 010101010101"),
+            (new().only([&web]), "run prod 010101010101 --component web"),
+            (
+                new().only([&api]),
+                "record prod 010101010101 --component api",
+            ),
+            (new().chosen_by(&api), "record prod 010101010101"),
+            (
+                new().only([&api]).kind(DeploymentKind::Rollback),
+                "record prod 010101010101 --rollback --component api",
+            ),
+            (
+                new().only([&web]).kind(DeploymentKind::Rollback),
+                "rollback prod --to 010101010101 --component web",
+            ),
+            (
+                new().only([&web]).kind(DeploymentKind::Hotfix),
+                "run prod 010101010101 --hotfix --component web",
+            ),
+            (
+                new().only([&web]).kind(DeploymentKind::Destroy),
+                "run prod 010101010101 --destroy --component web",
+            ),
+            (
+                new().only([&api]).kind(DeploymentKind::Destroy),
+                "record prod 010101010101 --destroy --component api",
+            ),
+            (
+                new().chosen_by(&web).including_running().verified(),
+                "run prod 010101010101 --all",
+            ),
+            (
+                new().chosen_by(&api).including_running().verified(),
+                "record prod 010101010101 --all --verification passed",
+            ),
+            (
+                new().only([&api]).including_running().verified(),
+                "record prod 010101010101 --verification passed --component api",
+            ),
+            (
+                new().only_later(&api, "NAMES").options("--change 7"),
+                "record prod 010101010101 NAMES --change 7",
+            ),
+            (new().any_commit().chosen_by(&api), "record prod REV"),
+            (DeployCommand::new(&policy, "prod"), "run prod"),
+        ] {
+            assert_eq!(command.to_string(), format!("git deploy {expected}"));
+        }
+    }
+}
