@@ -9,7 +9,7 @@ use super::object_store::OBJECT_LIMIT;
 use super::repo::Repository;
 use crate::domain::id::Oid;
 
-/// The most annotated tags that are followed from one to the next. Real chains are much shorter.
+/// The maximum number of annotated tags to follow from one to the next. Real chains are much shorter.
 const MAX_TAG_DEPTH: u64 = 16;
 
 /// The kind of a git object.

@@ -19,7 +19,7 @@ pub enum HookError {
     /// The input from git could not be read, or the answer could not be written.
     #[error("the connection to git broke off")]
     Connection(#[source] std::io::Error),
-    /// The input is longer than that of any push that could be judged.
+    /// The input exceeds the limit.
     #[error("the push has too many refs: their names take more than {0} MiB; push fewer at once")]
     InputTooLong(usize),
     /// The push has too many updates to judge.
@@ -33,10 +33,10 @@ pub enum HookError {
     /// The time limit has passed.
     #[error("checking the push took longer than {} seconds: push less at once, or try again", TIME_LIMIT.as_secs())]
     TimedOut,
-    /// The thread could not be started.
+    /// The thread that judges under the time limit could not be started.
     #[error("the system could not start another thread")]
     Thread(#[source] std::io::Error),
-    /// The thread ended without a result.
+    /// That thread ended without a result.
     #[error("checking the push ended without a result: this is a bug in git-deploy")]
     NoResult,
     /// The lock could not be taken in time.

@@ -23,8 +23,8 @@ pub struct InputArgs {
     labels: Vec<(Label, Line)>,
     /// Where the deployment comes from (repeatable)
     ///
-    /// NAME is system, run-url, actor, repository, branch, tag or email. Defaults to what the
-    /// variables of the CI job state.
+    /// NAME is system, run-url, actor, repository, branch, tag or email. Defaults to the values in
+    /// the variables of the CI job.
     #[arg(hide_short_help = true, long = "origin", value_name = "NAME=VALUE", value_parser = parse_origin)]
     origin: Vec<(OriginField, String)>,
 }
@@ -50,7 +50,7 @@ fn parse_origin(text: &str) -> Result<(OriginField, String), String> {
 }
 
 impl InputArgs {
-    /// Returns the inputs: the options, and what the variables of the CI job state. Prints a warning
+    /// Returns the inputs: the options, and the values in the variables of the CI job. Prints a warning
     /// for each variable whose value is not valid.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::domain::address::Address;
 use crate::domain::entry::Origin;
 use crate::domain::text::Line;
 
-/// The facts about a deployment that the variables of a CI job state.
+/// The facts about a deployment that the variables of a CI job contain.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::cli) struct CiOrigin {
     /// The change request that the job runs for.

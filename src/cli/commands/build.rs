@@ -8,7 +8,7 @@ use crate::domain::entry::{Action, Build, BuildResult};
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::text::Line;
 
-/// Record whether a component was built
+/// Record the result of a build (builds nothing)
 ///
 /// Register what the build produced with `git deploy register`.
 #[derive(clap::Args)]

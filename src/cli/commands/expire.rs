@@ -22,8 +22,8 @@ Examples:
   Set an exact time:
     git deploy expire pr-17 2026-03-05T18:00:00Z")]
 pub struct Args {
-    /// The environment. Optional in a CI job of a change request, whose environment is then used
-    #[arg(value_name = "ENV", required = true)]
+    /// The environment. May be left out in a CI job of a change request: WHEN then comes first
+    #[arg(value_name = "ENV|WHEN", required = true)]
     first: String,
     /// The new expiry: +4h from now, or a time such as 2026-03-05T18:00:00Z
     #[arg(value_name = "WHEN")]

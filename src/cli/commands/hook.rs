@@ -36,12 +36,12 @@ Examples:
 pub struct Args {
     /// The hook's name, or the path of the hook file
     ///
-    /// A hook file can name this program in its first line, without a shell.
+    /// If the first line of a hook file is `#!` and this command, git passes the path of the file.
     #[arg(value_name = "HOOK", value_parser = PathBufValueParser::new().try_map(|file| CalledHook::parse(&file)))]
     called: CalledHook,
-    /// A previously installed hook to run first
-    #[arg(long, value_name = "FILE")]
-    kept: Option<PathBuf>,
+    /// The hook that was installed before, which runs first
+    #[arg(long = "kept", value_name = "FILE")]
+    previous_hook: Option<PathBuf>,
     /// The arguments that git passes to the hook
     #[arg(
         value_name = "ARGUMENT",
@@ -68,7 +68,7 @@ struct CalledHook {
     hook: Hook,
     /// The path of the previously installed hook, which runs first. `None` if the argument is a
     /// name without a folder.
-    chained: Option<PathBuf>,
+    previous_hook: Option<PathBuf>,
 }
 
 impl CalledHook {
@@ -85,13 +85,16 @@ impl CalledHook {
         let is_path = file
             .parent()
             .is_some_and(|folder| !folder.as_os_str().is_empty());
-        let chained = is_path.then(|| match hook {
+        let previous_hook = is_path.then(|| match hook {
             // Git does not run `update` for the refs that proc-receive handles, so proc-receive
             // runs it itself.
             Hook::ProcReceive => file.with_file_name("update"),
             _ => shim::previous_hook_path(file),
         });
-        Ok(Self { hook, chained })
+        Ok(Self {
+            hook,
+            previous_hook,
+        })
     }
 }
 
@@ -102,7 +105,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         // Only this hook and post-receive lock refs.
         git::clean_up_on_signals();
         return run_proc_receive(
-            args.kept.clone().or_else(|| args.called.chained.clone()),
+            args.previous_hook
+                .clone()
+                .or_else(|| args.called.previous_hook.clone()),
             ui,
         );
     }
@@ -111,7 +116,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         Hook::Update => Vec::new(),
         _ => pre_receive::read_input(io::stdin().lock()).map_err(explain_hook_error)?,
     };
-    run_chained_hook(args, &lines)?;
+    run_previous_hook(args, &lines)?;
     let arguments = args.arguments.clone();
     match hook {
         Hook::Update => report_verdicts(
@@ -146,8 +151,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 /// # Errors
 ///
 /// Fails if that hook refuses the push or cannot be run.
-fn run_chained_hook(args: &Args, lines: &[u8]) -> Result<(), CliError> {
-    let Some(hook) = args.kept.as_deref().or(args.called.chained.as_deref()) else {
+fn run_previous_hook(args: &Args, lines: &[u8]) -> Result<(), CliError> {
+    let Some(hook) = args
+        .previous_hook
+        .as_deref()
+        .or(args.called.previous_hook.as_deref())
+    else {
         return Ok(());
     };
     let allowed = chained_hooks::accepts_push(hook, &args.arguments, lines);
@@ -345,21 +354,24 @@ mod tests {
                 parse(name),
                 Ok(CalledHook {
                     hook,
-                    chained: None
+                    previous_hook: None
                 })
             );
-            let chained = Some(PathBuf::from(format!("hooks/{name}.local")));
+            let previous_hook = Some(PathBuf::from(format!("hooks/{name}.local")));
             assert_eq!(
                 parse(&format!("hooks/{name}")),
-                Ok(CalledHook { hook, chained })
+                Ok(CalledHook {
+                    hook,
+                    previous_hook
+                })
             );
         }
-        let chained = Some(PathBuf::from("/srv/x.git/hooks/update"));
+        let previous_hook = Some(PathBuf::from("/srv/x.git/hooks/update"));
         assert_eq!(
             parse("/srv/x.git/hooks/proc-receive"),
             Ok(CalledHook {
                 hook: Hook::ProcReceive,
-                chained
+                previous_hook
             })
         );
         for other in [

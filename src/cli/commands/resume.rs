@@ -18,7 +18,7 @@ use crate::domain::text::Line;
 use crate::domain::time::Time;
 use crate::view::result_text;
 
-/// Take over an unfinished run and complete it
+/// Resume an unfinished run and complete it
 ///
 /// For a run whose process was killed or whose machine was lost. All changes are planned again. If
 /// the original process is still alive, it stops at its next step. Another person's run can be
@@ -37,7 +37,7 @@ pub struct Args {
     /// The run to take over. Optional if there is only one
     #[arg(long, value_name = "NUMBER")]
     run: Option<u64>,
-    /// Take over another person's run before it is stale
+    /// Do not wait until another person's run is stale
     #[arg(long, requires = "message")]
     take_over: bool,
     /// Why it is taken over, shown to everyone

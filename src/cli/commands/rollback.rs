@@ -12,7 +12,7 @@ use crate::cli::args::environment::EnvArg;
 use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
-use crate::cli::deployment_request::{self, find_rules};
+use crate::cli::deployment_request::{self, find_environment_policy};
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::rollback_targets::{self, GoodRelease};
 use crate::cli::workspace::Workspace;
@@ -52,7 +52,7 @@ pub struct Args {
     components: Vec<ComponentName>,
     /// Roll back to this commit, or to the release with this artifact
     ///
-    /// It must have been good here.
+    /// It must have been good in the environment.
     #[arg(long, value_name = "REV|NAME@DIGEST", conflicts_with = "list")]
     to: Option<String>,
     /// List the releases to roll back to, and do nothing
@@ -89,7 +89,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .with_requester(args.metadata.requested_by.as_ref())
         .with_inputs(args.metadata.inputs.read(ui)?);
     runner.deploy(&person, &|snapshot| {
-        let (policy, rules) = find_rules(&env, snapshot)?;
+        let (policy, rules) = find_environment_policy(&env, snapshot)?;
         let spec = DeploymentSpec {
             env: &env,
             rules,

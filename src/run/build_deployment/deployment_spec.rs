@@ -22,9 +22,9 @@ pub enum Selection {
     UnblockedWithDependents,
     /// The same components as [`Self::UnblockedWithDependents`], blocked or not.
     ChangedWithDependents,
-    /// All components, as changes, whether they differ or not.
+    /// All components. Each counts as changed, whether it differs or not.
     All,
-    /// These components, as changes, whether they differ or not. The others are left out.
+    /// These components. Each counts as changed, whether it differs or not. The others are left out.
     Named(BTreeSet<ComponentName>),
 }
 
@@ -71,7 +71,7 @@ impl Commits {
 
 /// Why the components of a deployment could not be determined.
 #[derive(Debug, thiserror::Error)]
-pub enum BuildError {
+pub enum SelectionError {
     /// The policy has no such component.
     #[error("the policy has no component {0}")]
     UnknownComponent(ComponentName),

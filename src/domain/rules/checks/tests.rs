@@ -159,7 +159,12 @@ fn suites_and_environments() {
     ] {
         let check = case(&e2e, vec![("ci", test("PASSED", suite, place))])
             .fails(Rule::Checks, "test-result e2e in stage: none");
-        assert!(check.remedy.unwrap().ends_with(" --suite e2e --env stage --result passed"));
+        assert!(
+            check
+                .remedy
+                .unwrap()
+                .ends_with(" --suite e2e --env stage --result passed")
+        );
     }
     case(TESTED, vec![("ci", test("PASSED", None, Some("stage")))]).fails(Rule::Checks, "none for");
     let unit = ("ci", test("PASSED", Some("unit"), None));
