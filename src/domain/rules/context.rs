@@ -118,35 +118,26 @@ impl<'a> Context<'a> {
     }
 
     /// Returns the command that deploys a target of this request to an environment. It names the
-    /// component if the request does not concern all of them at one commit.
+    /// component if others are deployed at other commits.
     pub(super) fn deploy_command(
         &self,
         environment: impl std::fmt::Display,
         target: &Target,
     ) -> DeployCommand<'a> {
         let command = DeployCommand::new(self.policy, environment).commit(target.commit);
-        if self.is_partial() {
+        if self.has_several_commits() {
             command.only([&target.component])
         } else {
             command.chosen_by(&target.component)
         }
     }
 
-    /// Returns whether the request is an entry that leaves out components of the policy, or that
-    /// deploys several commits.
-    pub(super) fn is_partial(&self) -> bool {
-        let (Request::Entry { .. }, Ok(deployment)) = (self.request, self.deployment()) else {
-            return false;
-        };
-        let targets = || deployment.targets();
-        let commits: BTreeSet<CommitId> = targets().map(|it| it.commit).collect();
-        let names: BTreeSet<&ComponentName> = targets().map(|it| &it.component).collect();
+    /// Returns whether the request deploys several commits.
+    pub(super) fn has_several_commits(&self) -> bool {
+        let targets = self.deployment().map(Deployment::targets);
+        let commits: BTreeSet<CommitId> =
+            targets.into_iter().flatten().map(|it| it.commit).collect();
         commits.len() > 1
-            || self
-                .policy
-                .component_names()
-                .iter()
-                .any(|name| !names.contains(name))
     }
 
     /// Returns the content of a component at a commit; `None` if the component is absent there.

@@ -110,7 +110,7 @@ fn repeat_command(
     }
     .kind(deployment.kind)
     .options(&options.join(" "));
-    if ctx.is_partial() {
+    if ctx.has_several_commits() {
         command = command.only(targets().map(|target| &target.component));
     }
     Some(command.to_string())

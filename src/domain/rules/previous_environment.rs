@@ -71,7 +71,7 @@ fn check_component(
         return Ok(violation.map(|it| it.remedy(command.to_string())));
     }
     let mut command = ctx.deploy_command(source, &change.target);
-    if ctx.is_partial() {
+    if ctx.has_several_commits() {
         command = command.only_later(component, COMPONENT_OPTIONS);
     }
     let content = change.target.content;
