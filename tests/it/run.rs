@@ -6,6 +6,7 @@
 
 mod approval_purposes;
 mod background;
+mod cancellation;
 mod changes_while_planning;
 mod command_output;
 mod component_checkout;
