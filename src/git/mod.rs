@@ -29,6 +29,7 @@ mod object_store;
 mod object_write;
 mod open;
 pub mod patch_id;
+pub mod private_files;
 pub mod quarantine;
 pub mod refs;
 pub mod remote;

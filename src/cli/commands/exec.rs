@@ -213,7 +213,7 @@ fn run_command(
     let spec = CommandSpec {
         program: Program::Direct(words),
         folder: &job.folder,
-        variables: &command_env.build_variables(&job, &secrets),
+        variables: &command_env.build_variables(&job, &secrets, &job.new_plan_file()),
         input: b"",
         timeout: None,
         kept_bytes: MAX_KEPT_OUTPUT,

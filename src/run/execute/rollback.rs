@@ -185,7 +185,7 @@ fn roll_back_component(
             failure.unwrap_or_else(|| RollbackFailure::without_change("interrupted"))
         })?;
         runner
-            .apply(job)
+            .apply(job, plan.as_ref())
             .map_err(|error| after_change("its apply", &error.reason))?;
     }
     runner

@@ -195,8 +195,9 @@ fn a_stubborn_command_is_ended() {
         } else {
             "trap 'echo ended by TERM; exit 1' TERM; "
         };
-        let script =
-            format!("trap '' {traps}; {term}echo $$ > new; mv new pid; while :; do sleep 0.1; done");
+        let script = format!(
+            "trap '' {traps}; {term}echo $$ > new; mv new pid; while :; do sleep 0.1; done"
+        );
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 shell.wait_for_file("pid");
