@@ -147,6 +147,11 @@ impl<'a> WorkDirs<'a> {
         })
     }
 
+    /// Returns the path for a copy of the configuration of git.
+    pub fn config_folder(&self) -> PathBuf {
+        self.temp.path().join("git")
+    }
+
     /// Returns the place of the plan that belongs to a scratch folder.
     fn find_plan_slot(&self, scratch: &Path) -> Arc<PlanSlot> {
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,6 +11,7 @@ mod changes_while_planning;
 mod command_output;
 mod component_checkout;
 mod failure;
+mod git_config;
 mod interruption;
 mod isolation;
 mod key_access;
