@@ -167,7 +167,7 @@ fn wait_for_end(
     let deadline = timeout.map(|span| Deadline::after(time_limit("command", span)));
     let mut termination: Option<(CommandEnd, Termination)> = None;
     loop {
-        let is_late = deadline.is_some_and(|deadline| deadline.has_passed());
+        let is_late = deadline.is_some_and(Deadline::has_passed);
         let is_over = match &mut termination {
             Some((_, termination)) => running.has_group_ended()? || !termination.signal(running),
             None if cancellation.is_killing() || is_late => {

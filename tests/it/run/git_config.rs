@@ -106,8 +106,8 @@ fn a_plan_that_changes_the_configuration_prevents_the_start() {
     let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
     play.run(&[]).ok();
     let clone = play.project.ci.repo.path().display();
-    let plan = format!("git -C {clone} config remote.origin.url $HOME/elsewhere.git\n");
-    play.change(&[("net/plan", &plan)]);
+    let changing = format!("git -C {clone} config remote.origin.url $HOME/elsewhere.git\n");
+    play.change(&[("net/plan", &changing)]);
     let entries = play.entries("dev");
     for arguments in [&["run", "dev", "--yes"][..], &["plan", "dev"]] {
         let server = play.project.server.path().to_str().unwrap();

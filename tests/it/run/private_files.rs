@@ -8,7 +8,7 @@ use super::{BackgroundRun, RunFixture, waiting};
 use crate::harness::{Repo, World};
 
 /// Starts a command with a umask that restricts nothing.
-fn begin<'w>(repo: &Repo<'w>, arguments: &[&str]) -> BackgroundRun {
+fn begin(repo: &Repo<'_>, arguments: &[&str]) -> BackgroundRun {
     let mut command = repo.command("sh");
     command.args(["-c", "umask 000; exec git-deploy \"$@\"", "sh"]);
     BackgroundRun::of(repo, command.args(arguments))
