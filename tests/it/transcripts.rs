@@ -200,17 +200,17 @@ fn settled<'a>(printed: impl Iterator<Item = &'a str>) -> Vec<String> {
     blocks.concat()
 }
 
-/// Removes the process number from paths such as
+/// Replaces the project, which depends on random keys, and the process number in paths such as
 /// `…/git-deploy/logs/4f1c2a9d0b7e3c65/20260305T100000Z-stage-4711/api.run.log`.
 fn without_process(line: &str) -> String {
     let Some((before, path)) = line.split_once("/git-deploy/logs/") else {
         return line.to_owned();
     };
-    let (project, path) = path.split_once('/').unwrap_or((path, ""));
+    let path = path.split_once('/').map_or("", |(_, path)| path);
     let end = path.find(['/', ' ']).unwrap_or(path.len());
     let (run, after) = path.split_at(end);
     format!(
-        "{before}/git-deploy/logs/{project}/{}-4711{after}",
+        "{before}/git-deploy/logs/4f1c2a9d0b7e3c65/{}-4711{after}",
         run.rsplit_once('-').unwrap().0
     )
 }

@@ -24,6 +24,8 @@ fn entries(root: &Path) -> Vec<walkdir::DirEntry> {
         .into_iter()
         .filter_entry(|entry| !in_checkout(entry))
         .map(Result::unwrap)
+        // The mode of a link has no effect.
+        .filter(|entry| !entry.path_is_symlink())
         .collect()
 }
 
