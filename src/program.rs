@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, test_kill_process_group,
+    waitid,
 };
 
 use crate::clock::Deadline;
@@ -332,6 +333,23 @@ impl RunningProgram {
             }
         }
         Ok(())
+    }
+
+    /// Returns whether the program and all processes of its group have ended, and reaps those that
+    /// are children of this process. Until then the group keeps its number.
+    ///
+    /// # Errors
+    /// The status cannot be read.
+    pub fn has_group_ended(&mut self) -> io::Result<bool> {
+        // The child keeps its status for `reap`.
+        if self.child.try_wait()?.is_none() {
+            return Ok(false);
+        }
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        // The call fails if no process of the group is a child of this one.
+        while let Ok(Some(_)) = waitid(WaitId::Pgid(Some(self.id)), options) {}
+        // A group may also have processes of another user, which cannot be signalled.
+        Ok(test_kill_process_group(self.id) == Err(rustix::io::Errno::SRCH))
     }
 
     /// Sends a signal to the program's process group, which it must lead.

@@ -18,5 +18,5 @@ mod start;
 
 pub use destroy::{Destruction, build_destruction, make_gone_error};
 pub use planning::PlanProgress;
-pub use preparation::Preparation;
+pub use preparation::{Preparation, explain_config_change};
 pub use runner::{ComponentPlans, DeployRunner, StartedRun, handle_interrupts};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::id::PublicKey;
 use crate::git::Repository;
+use crate::git::private_files::create_folder;
 use crate::signing::key::{
     KeyError, generate_key, parse_public_key, public_key_path, read_public_key,
 };
@@ -123,7 +124,7 @@ pub fn create_key_file(file: &Path, no_password: bool) -> Result<PublicKey, CliE
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
     {
-        create_private_folder(folder).context(
+        create_folder(folder).context(
             ErrorKind::CannotTell,
             format!("cannot create the folder {}", folder.display()),
         )?;
@@ -176,15 +177,6 @@ fn read_new_password() -> Result<String, CliError> {
         ));
     }
     Ok(password)
-}
-
-fn create_private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    // Other users must not see whose keys these are.
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// Opens the signing key: the one in the environment, the configured program, the configured file,

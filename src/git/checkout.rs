@@ -32,10 +32,10 @@ pub struct FileWriter {
 }
 
 impl Repository {
-    /// Returns a writer for files of this repository.
-    pub fn file_writer(&self) -> Result<FileWriter> {
+    /// Returns a writer for files of this repository, which keeps its own files in `folder`.
+    pub fn file_writer(&self, folder: &Path) -> Result<FileWriter> {
         Ok(FileWriter {
-            git_dir: create_bare_folder(self.hash_kind())?,
+            git_dir: create_bare_folder(folder, self.hash_kind())?,
             objects: self.common_dir().join("objects"),
         })
     }

@@ -67,6 +67,16 @@ pub struct GitOutput {
 impl GitCommand {
     /// Prepares `git <subcommand>` for a repository, with an environment that cannot redirect it.
     pub(super) fn new(git_dir: &Path, work_dir: Option<&Path>, subcommand: &'static str) -> Self {
+        Self::with_settings(git_dir, work_dir, &[], subcommand)
+    }
+
+    /// Does the same with settings, each as `name=value`, which override all others.
+    pub(super) fn with_settings(
+        git_dir: &Path,
+        work_dir: Option<&Path>,
+        settings: &[&str],
+        subcommand: &'static str,
+    ) -> Self {
         let mut command = Command::new("git");
         for variable in REDIRECTING_VARIABLES.into_iter().chain(SIGNING_VARIABLES) {
             command.env_remove(variable);
@@ -87,6 +97,7 @@ impl GitCommand {
             .env("GIT_PAGER", "cat")
             // GIT_TERMINAL_PROMPT stays as it is: a user may type a password at a terminal, and a
             // CI system switches prompts off.
+            .args(settings.iter().flat_map(|setting| ["-c", setting]))
             .arg(subcommand)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

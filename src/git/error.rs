@@ -46,6 +46,9 @@ pub enum Error {
     /// The answer lies beyond the boundary of a shallow clone.
     #[error("this clone is shallow and lacks the history that this needs: git fetch --unshallow")]
     Shallow,
+    /// No variable names a folder for this user's checkouts, logs and temporary folders.
+    #[error("neither XDG_CACHE_HOME nor HOME is set to a folder for the files of git-deploy")]
+    NoUserFolder,
     /// A lock file blocks the operation.
     #[error("the lock file {} exists: another git process holds it, or left it behind when it died", .0.display())]
     Locked(PathBuf),

@@ -14,6 +14,7 @@ use gix::bstr::{BStr, ByteSlice as _};
 
 use super::error::{Error, Result};
 use super::object_store::open_object_store;
+use super::private_files::TempFolder;
 
 /// The prefix of the stand-in folders' names.
 const PREFIX: &str = "git-deploy-objects-";
@@ -51,7 +52,7 @@ impl HookEnvironment {
 
 /// The stand-in object folder, which exists as long as the repository is open.
 pub(super) struct Quarantine {
-    _folder: Option<(tempfile::TempDir, File)>,
+    _folder: Option<TempFolder>,
     is_provisional: bool,
 }
 
@@ -90,14 +91,13 @@ impl Quarantine {
 
         // The folder is next to `objects`, at the same depth: gix resolves the relative alternates
         // of an alternate against the first folder.
-        remove_stale_folders(gix.common_dir());
-        let (folder, lock) = make_locked_folder(gix.common_dir())
+        let folder = TempFolder::new_in(gix.common_dir(), PREFIX)
             .map_err(Error::io("making an object folder in", gix.common_dir()))?;
         write_alternates(folder.path(), &folders)
             .map_err(Error::io("writing the alternates of", folder.path()))?;
         gix.objects = open_object_store(gix, folder.path())
             .map_err(Error::io("opening the object folder", folder.path()))?;
-        Ok(quarantine(Some((folder, lock))))
+        Ok(quarantine(Some(folder)))
     }
 
     /// Checks whether the push can still be refused.
@@ -119,40 +119,6 @@ fn write_alternates(objects: &Path, folders: &[PathBuf]) -> io::Result<()> {
         )))?;
         file.write_all(b"\n")
     })
-}
-
-/// Creates a stand-in folder in the git folder, next to `objects`. It stays locked as long as the
-/// returned file is open.
-fn make_locked_folder(git_dir: &Path) -> io::Result<(tempfile::TempDir, File)> {
-    loop {
-        let folder = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .tempdir_in(git_dir)?;
-        // Another process may remove the folder before it is locked, taking it for a leftover.
-        let Ok(lock) = File::open(folder.path()) else {
-            continue;
-        };
-        // If the disk does not support locks, no other process gets one to remove the folder
-        // either.
-        let _ = lock.lock();
-        if folder.path().is_dir() {
-            return Ok((folder, lock));
-        }
-    }
-}
-
-/// Removes the stand-in folders of hooks that were killed. No process has them locked, since the
-/// kernel releases the locks of dead processes. A folder that cannot be removed is left for the
-/// next run.
-fn remove_stale_folders(git_dir: &Path) {
-    for entry in std::fs::read_dir(git_dir).into_iter().flatten().flatten() {
-        let is_stale = entry.file_name().as_bytes().starts_with(PREFIX.as_bytes())
-            && entry.file_type().is_ok_and(|kind| kind.is_dir())
-            && File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok());
-        if is_stale {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
 }
 
 /// Splits the variable as git does: at colons; a part that begins with a quotation mark is

@@ -5,12 +5,13 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::cache::Cache;
 use super::command::GitCommand;
 use super::durable::UnsyncedObjects;
 use super::error::{Error, Result};
+use super::frozen_config::FrozenFolder;
 use super::object_id::HashKind;
 use super::object_store::open_object_store;
 use super::quarantine::Quarantine;
@@ -33,6 +34,8 @@ pub(super) struct SharedState {
     quarantine: Option<Quarantine>,
     /// Folders of ledger trees, read or computed by folding.
     pub(super) trees: Cache<Oid, Arc<[u8]>>,
+    /// The folder that git commands use while the configuration is frozen.
+    pub(super) frozen: Mutex<Option<Arc<FrozenFolder>>>,
     /// A value that the ledger layer keeps with the repository.
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
 }
@@ -110,6 +113,7 @@ impl Repository {
                 graph: OnceLock::new(),
                 quarantine,
                 trees: Cache::new(TREE_CACHE),
+                frozen: Mutex::default(),
                 attachment: OnceLock::new(),
             }),
         )
@@ -196,8 +200,20 @@ impl Repository {
         }
     }
 
-    /// Prepares a `git` process in this repository: see [`GitCommand`].
+    /// Prepares a `git` process in this repository: see [`GitCommand`]. If the configuration is
+    /// frozen, the process uses the frozen one, except to read or change the configuration itself and
+    /// to list the worktrees.
     pub fn git(&self, command: &'static str) -> GitCommand {
+        let frozen = self.shared.frozen.lock();
+        let frozen = frozen.unwrap_or_else(PoisonError::into_inner).clone();
+        match frozen {
+            Some(folder) if !matches!(command, "config" | "worktree") => folder.git(self, command),
+            _ => self.unfrozen_git(command),
+        }
+    }
+
+    /// Prepares a `git` process that uses the configuration as it is now.
+    pub(super) fn unfrozen_git(&self, command: &'static str) -> GitCommand {
         GitCommand::new(self.git_dir(), self.work_dir(), command)
     }
 }

@@ -1,10 +1,14 @@
 //! An empty repository in a temporary folder, removed when dropped: for pushing objects that must
 //! not stay in a user's repository.
 
-use std::fs;
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use super::error::{Error, Result};
 use super::object_id::HashKind;
+use super::private_files::{append_to_file, create_folder};
 use super::repo::Repository;
 
 /// The repository and the folder that holds it.
@@ -17,9 +21,9 @@ pub struct TempRepository {
 }
 
 impl TempRepository {
-    /// Creates a repository whose objects use this hash function.
-    pub fn new(hash: HashKind) -> Result<Self> {
-        let folder = create_bare_folder(hash)?;
+    /// Creates a repository in a folder. Its objects use this hash function.
+    pub fn new_in(parent: &Path, hash: HashKind) -> Result<Self> {
+        let folder = create_bare_folder(parent, hash)?;
         Ok(Self {
             repository: Repository::open(folder.path())?,
             folder,
@@ -28,21 +32,21 @@ impl TempRepository {
 
     /// Returns its path.
     #[cfg(test)]
-    pub fn path(&self) -> &std::path::Path {
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 }
 
 /// Creates a folder with the minimum that git accepts as a repository, in the form that `git init`
 /// writes.
-pub(super) fn create_bare_folder(hash: HashKind) -> Result<tempfile::TempDir> {
+pub(super) fn create_bare_folder(parent: &Path, hash: HashKind) -> Result<tempfile::TempDir> {
     let to_error = |source: std::io::Error| Error::Open {
-        path: std::env::temp_dir(),
+        path: parent.to_owned(),
         source: source.into(),
     };
     let folder = tempfile::Builder::new()
-        .prefix("git-deploy-")
-        .tempdir()
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(parent)
         .map_err(to_error)?;
     let root = folder.path();
     let format = match hash {
@@ -52,13 +56,12 @@ pub(super) fn create_bare_folder(hash: HashKind) -> Result<tempfile::TempDir> {
         }
     };
     let write = || {
-        fs::create_dir(root.join("objects"))?;
-        fs::create_dir(root.join("refs"))?;
-        fs::write(root.join("HEAD"), "ref: refs/heads/none\n")?;
-        fs::write(
-            root.join("config"),
-            format!("[core]\n\tbare = true\n{format}"),
-        )
+        let write_file =
+            |name, text: &str| append_to_file(&root.join(name))?.write_all(text.as_bytes());
+        create_folder(&root.join("objects"))?;
+        create_folder(&root.join("refs"))?;
+        write_file("HEAD", "ref: refs/heads/none\n")?;
+        write_file("config", &format!("[core]\n\tbare = true\n{format}"))
     };
     write().map_err(to_error)?;
     Ok(folder)
@@ -73,7 +76,8 @@ mod tests {
     #[test]
     fn is_valid_and_removed() {
         for hash in [HashKind::Sha1, HashKind::Sha256] {
-            let temp = TempRepository::new(hash).unwrap();
+            let parent = tempfile::tempdir().unwrap();
+            let temp = TempRepository::new_in(parent.path(), hash).unwrap();
             let id = temp.repository.write_blob(b"x").unwrap();
             let output = temp
                 .repository

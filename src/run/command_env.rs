@@ -7,11 +7,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cancellation::Cancellation;
 use super::component_checkout::ComponentCheckout;
 use super::process::{self, CommandEnd, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program};
+use super::saved_plan::PlanSlot;
 use crate::domain::entry::Target;
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName};
@@ -54,11 +56,15 @@ pub struct ComponentJob {
     pub scratch: PathBuf,
     /// The file to which their output is appended.
     pub log: PathBuf,
+    /// Its plan.
+    pub plan: Arc<PlanSlot>,
+    /// The folder of the plan files that commands read. No command writes there.
+    pub plans: PathBuf,
 }
 
 impl ComponentJob {
-    /// Returns the path of its plan file.
-    pub fn plan_file(&self) -> PathBuf {
+    /// Returns the path to which its plan command writes the plan.
+    pub fn new_plan_file(&self) -> PathBuf {
         self.scratch.join("plan")
     }
 }
@@ -118,11 +124,13 @@ impl CommandEnv<'_> {
         Ok(Secrets { values, mask })
     }
 
-    /// Returns the whole environment of a component's commands.
+    /// Returns the whole environment of a component's commands. `plan_file` is the path for the
+    /// plan.
     pub fn build_variables(
         &self,
         job: &ComponentJob,
         secrets: &Secrets,
+        plan_file: &Path,
     ) -> BTreeMap<String, OsString> {
         let mut variables = inherit_variables();
         let mut set = |name: &str, value: OsString| drop(variables.insert(name.to_owned(), value));
@@ -144,7 +152,7 @@ impl CommandEnv<'_> {
         for (name, value) in self.describe_job(job) {
             set(name, value.into());
         }
-        set("DEPLOY_PLAN", job.plan_file().into());
+        set("DEPLOY_PLAN", plan_file.into());
         variables
     }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use crate::git::Repository;
 use crate::git::checkout::FileWriter;
 use crate::git::content::ComponentFile;
 use crate::git::object::ObjectKind;
+use crate::git::private_files::{create_folder, remove_folder};
 
 /// The maximum number of symbolic links that are followed for one path, as on Linux.
 const MAX_LINKS: usize = 40;
@@ -110,11 +111,7 @@ impl ComponentCheckout {
             source,
         };
         remove_folder(&self.folder).map_err(folder_error)?;
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder)
-            .map_err(folder_error)?;
+        create_folder(&self.folder).map_err(folder_error)?;
         self.writer.write_files(&self.files, &self.folder)?;
         change_permissions(&self.folder, |mode| mode & !0o222).map_err(folder_error)
     }
@@ -174,30 +171,6 @@ fn join_path(base: &str, path: &str) -> Option<String> {
         }
     }
     (!names.is_empty()).then(|| names.join("/"))
-}
-
-/// Removes a folder with everything in it, even if tools made folders in it read-only. A missing
-/// folder is no error.
-pub fn remove_folder(folder: &Path) -> io::Result<()> {
-    make_folders_writable(folder);
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
-}
-
-/// Makes a folder and the folders below it writable, as far as possible.
-fn make_folders_writable(root: &Path) {
-    for folder in walkdir::WalkDir::new(root)
-        .into_iter()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_dir())
-    {
-        if let Ok(metadata) = folder.metadata() {
-            let mode = metadata.permissions().mode() | 0o700;
-            let _ = fs::set_permissions(folder.path(), Permissions::from_mode(mode));
-        }
-    }
 }
 
 /// Changes the permissions of all files and folders.

@@ -143,8 +143,8 @@ impl StepRunner<'_> {
         .map(Some)
     }
 
-    /// Deploys a component. Its plan, if one was made, is in its plan file.
-    pub fn apply(&self, job: &ComponentJob) -> Result<(), StepError> {
+    /// Deploys a component. `plan` is the plan that was accepted, if one was made.
+    pub fn apply(&self, job: &ComponentJob, plan: Option<&PlanOutput>) -> Result<(), StepError> {
         let Some(command) = self.component_policy(job).and_then(|it| it.apply.as_ref()) else {
             return Ok(());
         };
@@ -152,6 +152,9 @@ impl StepRunner<'_> {
             job,
             ComponentStep::Apply,
             || {
+                if job.plan.digest().as_ref() != plan.map(|plan| &plan.digest) {
+                    return Err(StepFailure::PlanChanged);
+                }
                 self.run_command(job, command, ComponentStep::Apply)
                     .map(drop)
             },
@@ -309,10 +312,17 @@ impl StepRunner<'_> {
                 .on_line(component, &|| secrets.mask.clean_line(line));
         };
         let timeout = self.component_policy(job).and_then(|it| it.timeout);
+        let written_plan = match step {
+            ComponentStep::Plan => None,
+            _ => Some(job.plan.write(&job.plans)?),
+        };
+        let plan_file = written_plan
+            .as_ref()
+            .map_or_else(|| job.new_plan_file(), |plan| plan.path().to_owned());
         let spec = CommandSpec {
             program: Program::Shell(command.as_str()),
             folder: &job.folder,
-            variables: &self.command_env.build_variables(job, &secrets),
+            variables: &self.command_env.build_variables(job, &secrets, &plan_file),
             input: b"",
             timeout: timeout.map(|span| Duration::from_secs(span.as_seconds())),
             kept_bytes: MAX_KEPT_OUTPUT,
@@ -323,6 +333,9 @@ impl StepRunner<'_> {
         let result = process::run(&spec, self.cancellation)?;
         if let (Some(commands), Some(step)) = (self.commands, step.recorded(self.is_rollback)) {
             commands.add(component, step, &result);
+        }
+        if written_plan.is_some_and(|plan| !plan.is_unchanged()) {
+            return Err(StepFailure::PlanChanged);
         }
         if result.end.is_success() {
             Ok(result.output)

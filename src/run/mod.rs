@@ -18,6 +18,7 @@ pub mod preview;
 pub mod process;
 pub mod proposed_approval;
 pub mod replay;
+mod saved_plan;
 pub mod schedule;
 pub mod work_dirs;
 

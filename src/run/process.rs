@@ -2,12 +2,13 @@
 //! and output that is masked, bounded and safe to show.
 //!
 //! Processes that a successful command leaves running, such as a server, are not touched. A command
-//! that exceeds its time limit is ended together with its process group. Memory use does not grow
-//! with the output.
+//! that is cancelled or exceeds its time limit is ended together with its process group. Memory use
+//! does not grow with the output.
 
 mod command_spec;
 mod mask;
 mod output;
+mod termination;
 
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
@@ -20,6 +21,7 @@ use rustix::process::Signal;
 pub use command_spec::{CommandSpec, Program};
 pub use mask::Mask;
 pub use output::{CapturedOutput, OutputRecorder};
+use termination::Termination;
 
 use super::cancellation::Cancellation;
 use crate::clock::{Deadline, Stopwatch, time_limit};
@@ -29,8 +31,6 @@ use crate::signing::process_hardening;
 
 /// How much of a command's output is kept for people to read, in bytes.
 pub const MAX_KEPT_OUTPUT: usize = 256 << 10;
-/// How long a command may take to end after `SIGTERM`, before it is killed.
-const TERM_GRACE: Duration = Duration::from_secs(10);
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,7 @@ pub fn run(spec: &CommandSpec<'_>, cancellation: &Cancellation) -> io::Result<Co
     if end.is_err() {
         running.signal_group(Signal::KILL);
     }
-    // The process has ended or was killed, so this only reaps it and does not wait.
+    // The process has ended or was killed, so this only returns its status and does not wait.
     let status = running.reap()?;
     let duration = stopwatch.elapsed();
     let end = match end? {
@@ -156,8 +156,8 @@ fn write_temp_file(bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Reads output until a command has ended. Returns why it was ended, or `None` if it ended by
-/// itself.
+/// Reads output until a command has ended, and after a cancellation until its whole process group
+/// has. Returns why it was ended, or `None` if it ended by itself.
 fn wait_for_end(
     running: &mut RunningProgram,
     timeout: Option<Duration>,
@@ -165,38 +165,31 @@ fn wait_for_end(
     output: &mut OutputRecorder<'_>,
 ) -> io::Result<Option<CommandEnd>> {
     let deadline = timeout.map(|span| Deadline::after(time_limit("command", span)));
-    let mut terminated: Option<(CommandEnd, Deadline)> = None;
+    let mut termination: Option<(CommandEnd, Termination)> = None;
     loop {
-        match &terminated {
-            None => {
+        let is_late = deadline.is_some_and(Deadline::has_passed);
+        let is_over = match &mut termination {
+            Some((_, termination)) => running.has_group_ended()? || !termination.signal(running),
+            None if cancellation.is_killing() || is_late => {
                 let end = if cancellation.is_killing() {
-                    Some(CommandEnd::Cancelled)
+                    CommandEnd::Cancelled
                 } else {
-                    deadline
-                        .filter(|deadline| deadline.has_passed())
-                        .map(|_| CommandEnd::TimedOut)
+                    CommandEnd::TimedOut
                 };
-                if let Some(end) = end {
-                    running.signal_group(Signal::TERM);
-                    terminated = Some((end, Deadline::after(time_limit("kill", TERM_GRACE))));
-                }
+                termination = Some((end, Termination::start(running)));
+                false
             }
-            Some((_, grace)) if grace.has_passed() => running.signal_group(Signal::KILL),
-            Some(_) => {}
+            None => running.has_ended()?,
+        };
+        if is_over {
+            break;
         }
         running.read_output(POLL_INTERVAL, &mut |stream, bytes| {
             output.record(stream, bytes)
         })?;
-        if running.has_ended()? {
-            break;
-        }
-    }
-    if terminated.is_some() {
-        // Also end remaining processes of its group.
-        running.signal_group(Signal::KILL);
     }
     running.read_rest(&mut |stream, bytes| output.record(stream, bytes))?;
-    Ok(terminated.map(|(end, _)| end))
+    Ok(termination.map(|(end, _)| end))
 }
 
 #[cfg(test)]

@@ -1,20 +1,22 @@
 //! The folders of a run: a checkout of each component, and a scratch folder and a log for it.
 //!
-//! A component's checkout has the same path in every run of an environment by one user on one
-//! machine, so that absolute paths in a plan do not change its digest. Only one run at a time can
-//! use it: the next one waits. The logs of the newest runs stay in the repository's git folder;
-//! everything else is removed at the end.
+//! All of them are in one folder of the user, which other users cannot read. A component's checkout
+//! has the same path in every run of an environment by one user on one machine, so that absolute
+//! paths in a plan do not change its digest. Only one run at a time can use it: the next one waits.
+//! The logs of the newest runs stay; everything else is removed at the end, or by the next run if
+//! this one is killed.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::cancellation::Cancellation;
 use super::command_env::ComponentJob;
-use super::component_checkout::{CheckoutError, ComponentCheckout, remove_folder};
+use super::component_checkout::{CheckoutError, ComponentCheckout};
+use super::saved_plan::PlanSlot;
 use crate::clock;
 use crate::domain::entry::Target;
 use crate::domain::id::{CommitId, EntryId};
@@ -22,12 +24,17 @@ use crate::domain::name::EnvName;
 use crate::domain::policy::{Paths, Policy, Submodules, tag_timestamp};
 use crate::git::Repository;
 use crate::git::checkout::FileWriter;
+use crate::git::private_files::{
+    self, TempFolder, append_to_file, find_user_folder, remove_folder,
+};
 use crate::ledger::facts::PolicyComponent;
 
-/// The number of runs whose logs are kept.
+/// The number of runs of a project whose logs are kept.
 const KEPT_RUNS: usize = 20;
-/// The folder of the logs, in the repository's git folder.
-const LOGS_FOLDER: &str = "git-deploy/logs";
+/// The folder of the plan files that commands read, in the temporary folder of a run.
+const PLANS_FOLDER: &str = "plans";
+/// The file by which a run locks the checkouts of an environment.
+const LOCK_FILE: &str = "lock";
 /// How long a run that waits for another one sleeps between its attempts to lock the checkouts.
 const LOCK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -50,9 +57,6 @@ pub enum WorkDirsError {
         /// The cause.
         source: io::Error,
     },
-    /// No variable names a folder for the checkouts.
-    #[error("neither XDG_CACHE_HOME nor HOME is set to a folder for the checkouts")]
-    NoCacheFolder,
     /// Git failed.
     #[error(transparent)]
     Git(#[from] crate::git::Error),
@@ -65,9 +69,12 @@ pub enum WorkDirsError {
 pub struct WorkDirs<'a> {
     repository: &'a Repository,
     policy: &'a Policy,
-    scratch: tempfile::TempDir,
+    /// The scratch folders and the plans.
+    temp: TempFolder,
     logs: PathBuf,
     checkouts: PathBuf,
+    /// The plan of each component, by its scratch folder.
+    plans: Mutex<BTreeMap<PathBuf, Arc<PlanSlot>>>,
     writer: Arc<FileWriter>,
     /// Held while the run uses the checkouts.
     _lock: File,
@@ -84,34 +91,31 @@ impl<'a> WorkDirs<'a> {
         cancellation: &Cancellation,
         on_wait: &dyn Fn(),
     ) -> Result<Self, WorkDirsError> {
-        let scratch = tempfile::Builder::new()
-            .prefix("git-deploy-")
-            .tempdir()
-            .map_err(|source| WorkDirsError::Folder {
-                path: std::env::temp_dir(),
-                source,
-            })?;
-        let all_logs = repository.common_dir().join(LOGS_FOLDER);
+        let user_folder = find_user_folder()?;
+        let temp = TempFolder::new()?;
+        let project = project.0.prefix(16);
+        let all_logs = user_folder.join("logs").join(&project);
         let logs = all_logs.join(format!(
             "{}-{environment}-{}",
             tag_timestamp(clock::now()),
             std::process::id()
         ));
-        create_folder(&logs, 0o777)?;
+        create_folder(&logs)?;
         remove_old_logs(&all_logs);
-        let checkouts = find_cache_folder()?
-            .join("checkouts")
-            .join(project.0.prefix(16))
-            .join(environment.as_str());
-        create_folder(&checkouts, 0o700)?;
+        let all_checkouts = user_folder.join("checkouts");
+        let checkouts = all_checkouts.join(project).join(environment.as_str());
+        create_folder(&checkouts)?;
         let lock = lock_folder(&checkouts, cancellation, on_wait)?;
+        remove_abandoned_checkouts(&all_checkouts);
+        create_folder(&temp.path().join(PLANS_FOLDER))?;
         Ok(Self {
             repository,
             policy,
-            scratch,
+            writer: Arc::new(repository.file_writer(temp.path())?),
+            temp,
             logs,
             checkouts,
-            writer: Arc::new(repository.file_writer()?),
+            plans: Mutex::default(),
             _lock: lock,
         })
     }
@@ -126,9 +130,9 @@ impl<'a> WorkDirs<'a> {
     ) -> Result<ComponentJob, WorkDirsError> {
         let checkout = self.prepare_checkout(&target)?;
         let component = target.component.as_str();
-        let scratch = self.scratch.path().join(stage).join(component);
+        let scratch = self.temp.path().join(stage).join(component);
         for folder in ["tmp", "terraform"] {
-            create_folder(&scratch.join(folder), 0o777)?;
+            create_folder(&scratch.join(folder))?;
         }
         let log = self.logs.join(format!("{component}.{stage}.log"));
         Ok(ComponentJob {
@@ -136,9 +140,22 @@ impl<'a> WorkDirs<'a> {
             checkout,
             target,
             previous,
+            plan: self.find_plan_slot(&scratch),
+            plans: self.temp.path().join(PLANS_FOLDER),
             scratch,
             log,
         })
+    }
+
+    /// Returns the path for a copy of the configuration of git.
+    pub fn config_folder(&self) -> PathBuf {
+        self.temp.path().join("git")
+    }
+
+    /// Returns the place of the plan that belongs to a scratch folder.
+    fn find_plan_slot(&self, scratch: &Path) -> Arc<PlanSlot> {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(plans.entry(scratch.to_owned()).or_default())
     }
 
     /// Finds and checks the files of a component. They are written before each step.
@@ -182,30 +199,37 @@ impl<'a> WorkDirs<'a> {
 }
 
 impl Drop for WorkDirs<'_> {
-    /// Removes the checkouts and the scratch folders. Errors are ignored.
+    /// Removes the checkouts. Errors are ignored.
     fn drop(&mut self) {
-        let _ = remove_folder(self.scratch.path());
-        let Ok(entries) = fs::read_dir(&self.checkouts) else {
-            return;
-        };
-        for checkout in entries.filter_map(Result::ok) {
-            if checkout.file_type().is_ok_and(|kind| kind.is_dir()) {
-                let _ = remove_folder(&checkout.path());
-            }
+        remove_checkouts(&self.checkouts);
+    }
+}
+
+/// Removes the checkouts of an environment, which must be locked. Errors are ignored.
+fn remove_checkouts(checkouts: &Path) {
+    for checkout in list_folders(checkouts) {
+        let _ = remove_folder(&checkout);
+    }
+}
+
+/// Removes the checkouts of killed runs: those that no run has locked.
+fn remove_abandoned_checkouts(all_checkouts: &Path) {
+    let projects = list_folders(all_checkouts);
+    for environment in projects.iter().flat_map(|project| list_folders(project)) {
+        let lock = File::open(environment.join(LOCK_FILE));
+        if lock.as_ref().is_ok_and(|lock| lock.try_lock().is_ok()) {
+            remove_checkouts(&environment);
         }
     }
 }
 
-/// Returns the folder in which this user's checkouts are.
-fn find_cache_folder() -> Result<PathBuf, WorkDirsError> {
-    let absolute_path = |name| {
-        let path = PathBuf::from(std::env::var_os(name)?);
-        path.is_absolute().then_some(path)
-    };
-    absolute_path("XDG_CACHE_HOME")
-        .or_else(|| Some(absolute_path("HOME")?.join(".cache")))
-        .map(|folder| folder.join("git-deploy"))
-        .ok_or(WorkDirsError::NoCacheFolder)
+/// Lists the folders in a folder.
+fn list_folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// Locks a folder, and waits as long as another process has locked it. The lock is released when
@@ -215,17 +239,12 @@ fn lock_folder(
     cancellation: &Cancellation,
     on_wait: &dyn Fn(),
 ) -> Result<File, WorkDirsError> {
-    let path = folder.join("lock");
+    let path = folder.join(LOCK_FILE);
     let lock_error = |source| WorkDirsError::Folder {
         path: path.clone(),
         source,
     };
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(lock_error)?;
+    let file = append_to_file(&path).map_err(lock_error)?;
     let mut has_waited = false;
     loop {
         match file.try_lock() {
@@ -244,15 +263,11 @@ fn lock_folder(
     }
 }
 
-fn create_folder(path: &Path, mode: u32) -> Result<(), WorkDirsError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(mode)
-        .create(path)
-        .map_err(|source| WorkDirsError::Folder {
-            path: path.to_owned(),
-            source,
-        })
+fn create_folder(path: &Path) -> Result<(), WorkDirsError> {
+    private_files::create_folder(path).map_err(|source| WorkDirsError::Folder {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Removes the logs of all but the newest runs.

@@ -105,7 +105,7 @@ pub fn hand_over_entries(repository: &Repository) -> Result<(), HandoffError> {
         return Err(HandoffError::NotAbsolute(program.display().to_string()));
     }
     let deadline = Deadline::after(clock::time_limit("handoff", TIME_LIMIT));
-    let _lock = lock::take_named(repository.common_dir(), LOCK_FILE, deadline)?;
+    let _lock = lock::take_named(repository, LOCK_FILE, deadline)?;
     loop {
         let mut handed_over = read_handed_over(repository)?;
         let lines = read_next_entries(repository, &mut handed_over)?;
@@ -120,7 +120,7 @@ pub fn hand_over_entries(repository: &Repository) -> Result<(), HandoffError> {
 /// Marks all present entries as handed over, unless a record exists, so that the program gets only
 /// later ones.
 pub(super) fn mark_all_handed_over(repository: &Repository) -> Result<(), HandoffError> {
-    let _lock = lock::take(repository.common_dir())?;
+    let _lock = lock::take(repository)?;
     if repository.common_dir().join(DONE_FILE).exists() {
         return Ok(());
     }

@@ -87,7 +87,7 @@ impl Installer<'_> {
     /// Hands the branches of the policy in force over to proc-receive, and no others.
     fn hand_over_branches(&mut self) -> Result<(), InstallError> {
         // No policy may come into force between reading the policy and writing the setting.
-        let _lock = lock::take(self.repository.common_dir()).map_err(InstallError::Lock)?;
+        let _lock = lock::take(self.repository).map_err(InstallError::Lock)?;
         let policy = branch_handover::read_policy(self.repository)?;
         let branches = branch_handover::list_handover_branches(self.repository, policy.as_deref())?;
         self.apply_handover(&branches)

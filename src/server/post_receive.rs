@@ -41,7 +41,7 @@ pub fn run(
 
 /// Writes the missing notes.
 fn write_notes(repository: &Repository) -> Result<(), HookError> {
-    let _lock = lock::take(repository.common_dir())?;
+    let _lock = lock::take(repository)?;
     let tips = repository.tips()?;
     repository.update_notes(&tips)?;
     Ok(())

@@ -64,7 +64,7 @@ pub fn run(
     // The hook runs before the lock is taken, because it may take long.
     let deadline = hook_deadline.deadline();
     let objections = ask_update_hook(update_hook, &commands.updates, &movers, deadline);
-    let lock_guard = lock::take(repository.common_dir())?;
+    let lock_guard = lock::take(&repository)?;
     let mut judged = judge_updates(&repository, &commands, &kinds)?;
     for ((command, mover), objection) in judged.iter_mut().zip(movers).zip(objections) {
         if (mover, command.mover) == (Mover::Git, Mover::ProcReceive) {

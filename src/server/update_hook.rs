@@ -31,7 +31,7 @@ pub fn judge(
         "the hook update takes a ref and two ids",
     ))?;
     let mut judgements = judge_updates(&[update], open, Stage::Move, |repository| {
-        lock::take(repository.common_dir())
+        lock::take(repository)
     })?;
     // pre-receive has reported what is accepted although a rule that is not enforced refuses it.
     judgements.retain(|judgement| judgement.decision() != Decision::Allowed);

@@ -5,6 +5,7 @@ mod bound_branches;
 mod branch_moves;
 mod handoff;
 mod limits;
+mod lock_file;
 mod pre_push;
 mod reference_transaction;
 mod without_proc_receive;

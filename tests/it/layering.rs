@@ -90,6 +90,59 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         "every access to git is in the git module",
     ),
     ("ureq", &["src/run/notify/post.rs"], "one place speaks HTTP"),
+    (
+        "tempfile",
+        &[
+            // These set the modes of temporary folders.
+            "src/git/private_files.rs",
+            "src/git/temp_repo.rs",
+            "src/git/checkout.rs",
+            "src/run/saved_plan.rs",
+            // Files without a name.
+            "src/run/process.rs",
+            // Files that get their final name and mode once they are complete.
+            "src/cli/policy_file.rs",
+            "src/git/durable.rs",
+            "src/git/object_write.rs",
+            "src/server/file_replacement.rs",
+            "src/server/lock.rs",
+            "src/signing/key.rs",
+            "src/git/mod.rs",
+            "src/ledger/testing.rs",
+            "src/ledger/facts/testing.rs",
+            // In unit tests only.
+            "src/run/digest.rs",
+        ],
+        "whatever the umask, other users cannot read temporary files, and a killed process leaves none for long",
+    ),
+    (
+        "temp_dir",
+        &[],
+        "temporary files are in the folder of the user: git::private_files",
+    ),
+    (
+        "create_dir",
+        &[
+            "src/git/durable.rs",
+            "src/git/quarantine.rs",
+            "src/run/digest.rs",
+        ],
+        "folders are private, whatever the umask: git::private_files",
+    ),
+    (
+        "create_dir_all",
+        &[
+            "src/server/hook_files.rs",
+            "src/cli/commands/man.rs",
+            "src/cli/commands/demo.rs",
+        ],
+        "folders are private, whatever the umask: git::private_files",
+    ),
+    (
+        "DirBuilder",
+        &["src/git/private_files.rs"],
+        "folders are private, whatever the umask: git::private_files",
+    ),
 ];
 
 /// The most lines of a file, with its unit tests: a longer one lacks a module.

@@ -6,14 +6,18 @@
 
 mod approval_purposes;
 mod background;
+mod cancellation;
 mod changes_while_planning;
 mod command_output;
 mod component_checkout;
 mod failure;
+mod git_config;
 mod interruption;
 mod isolation;
 mod key_access;
 mod planning;
+mod plans;
+mod private_files;
 mod secrets;
 mod skipping;
 mod takeover;
@@ -130,8 +134,7 @@ impl<'w> RunFixture<'w> {
 
     /// Returns all logs of the machine.
     pub fn logs(&self) -> Vec<PathBuf> {
-        let logs = self.project.ci.repo.path().join(".git/git-deploy/logs");
-        let found = walkdir::WalkDir::new(logs)
+        let found = walkdir::WalkDir::new(self.files("ci").join("logs"))
             .sort_by_file_name()
             .into_iter()
             .filter_map(Result::ok);
@@ -139,6 +142,12 @@ impl<'w> RunFixture<'w> {
             .filter(|it| it.file_type().is_file())
             .map(walkdir::DirEntry::into_path)
             .collect()
+    }
+
+    /// Returns the folder of a person's checkouts, logs and temporary files.
+    pub fn files(&self, person: &str) -> PathBuf {
+        let caches = self.project.world.path().join("caches");
+        caches.join(person).join("git-deploy")
     }
 
     /// Returns what was done since the last call, such as `apply db 2`.
@@ -230,9 +239,22 @@ impl<'w> RunFixture<'w> {
     /// Checks that no run has left a folder behind.
     #[track_caller]
     pub fn nothing_left(&self) {
-        let found = std::fs::read_dir(self.project.world.path().join("tmp")).unwrap();
-        let left: Vec<_> = found.map(|it| it.unwrap().file_name()).collect();
-        assert!(left.is_empty(), "{left:?}");
+        let mut folders = vec![self.project.world.path().join("tmp")];
+        for person in ["alice", "bob", "carol", "ci"] {
+            folders.push(self.files(person).join("temp"));
+            let checkouts = walkdir::WalkDir::new(self.files(person).join("checkouts"));
+            let environments = checkouts.min_depth(2).max_depth(2).into_iter().flatten();
+            for environment in environments {
+                let found = std::fs::read_dir(environment.path()).unwrap();
+                let left: Vec<_> = found.map(|it| it.unwrap().file_name()).collect();
+                assert_eq!(left, ["lock"]);
+            }
+        }
+        for folder in folders {
+            let found = std::fs::read_dir(&folder).into_iter().flatten();
+            let left: Vec<_> = found.map(|it| it.unwrap().file_name()).collect();
+            assert!(left.is_empty(), "{}: {left:?}", folder.display());
+        }
     }
 }
 

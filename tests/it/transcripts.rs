@@ -130,7 +130,9 @@ impl Player<'_> {
             .current_dir(folder)
             .env("SHELL", "/bin/bash")
             .env("TERM", "dumb")
-            .env("COLUMNS", "100");
+            .env("COLUMNS", "100")
+            // The logs of all are below the home that is shown as `~`.
+            .env_remove("XDG_CACHE_HOME");
         terminal.env("GIT_PAGER", "cat").env(
             "TESTDATA",
             Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata"),
@@ -198,16 +200,17 @@ fn settled<'a>(printed: impl Iterator<Item = &'a str>) -> Vec<String> {
     blocks.concat()
 }
 
-/// Removes the process number from paths such as
-/// `…/git-deploy/logs/20260305T100000Z-stage-4711/api.run.log`.
+/// Replaces the project, which depends on random keys, and the process number in paths such as
+/// `…/git-deploy/logs/4f1c2a9d0b7e3c65/20260305T100000Z-stage-4711/api.run.log`.
 fn without_process(line: &str) -> String {
     let Some((before, path)) = line.split_once("/git-deploy/logs/") else {
         return line.to_owned();
     };
+    let path = path.split_once('/').map_or("", |(_, path)| path);
     let end = path.find(['/', ' ']).unwrap_or(path.len());
     let (run, after) = path.split_at(end);
     format!(
-        "{before}/git-deploy/logs/{}-4711{after}",
+        "{before}/git-deploy/logs/4f1c2a9d0b7e3c65/{}-4711{after}",
         run.rsplit_once('-').unwrap().0
     )
 }

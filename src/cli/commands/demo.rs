@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use anstyle::{AnsiColor, Style};
 
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::git::private_files::create_folder;
 
 /// Create a sandbox with a server and run a tour of git-deploy
 ///
@@ -73,7 +74,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         )
         .hint("git deploy demo DIR, with a folder that does not exist yet"));
     }
-    std::fs::create_dir_all(root.join("keys")).context(
+    create_folder(&root.join("keys")).context(
         ErrorKind::CannotTell,
         format!("cannot create {}", root.display()),
     )?;
@@ -322,6 +323,8 @@ impl Tour<'_> {
         command
             .args(arguments)
             .current_dir(self.root.join(folder))
+            // Logs and checkouts stay in the sandbox.
+            .env("XDG_CACHE_HOME", self.root.join("cache"))
             .stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             // Variables that point to another repository or key must not affect the tour.

@@ -9,7 +9,9 @@ use std::ffi::OsString;
 use crate::cli::args::command_line::format_command;
 use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
-use crate::cli::deploy_runner::{ComponentPlans, DeployRunner, Preparation, StartedRun};
+use crate::cli::deploy_runner::{
+    ComponentPlans, DeployRunner, Preparation, StartedRun, explain_config_change,
+};
 use crate::cli::deployment_request;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
@@ -78,6 +80,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let status = shell_status(&result);
     let commands = commands.into_commands();
     write_finish(&runner, &started, &target, status, commands)?;
+    if let Some(what) = preparation.find_config_change() {
+        return Err(explain_config_change(
+            &what,
+            "the command's end is recorded",
+        ));
+    }
     let end = result?.end;
     if end.is_success() {
         return Ok(());
@@ -213,7 +221,7 @@ fn run_command(
     let spec = CommandSpec {
         program: Program::Direct(words),
         folder: &job.folder,
-        variables: &command_env.build_variables(&job, &secrets),
+        variables: &command_env.build_variables(&job, &secrets, &job.new_plan_file()),
         input: b"",
         timeout: None,
         kept_bytes: MAX_KEPT_OUTPUT,

@@ -101,12 +101,14 @@ fn run_verify_commands(
         commands: None,
         is_rollback: false,
     };
-    Ok(execute::verify_components(
+    let results = execute::verify_components(
         &deployment,
         &preparation.work_dirs,
         &step_runner,
         runner.parallel(),
-    ))
+    );
+    preparation.require_same_config()?;
+    Ok(results)
 }
 
 /// Writes one verification entry for the components that have this result, and reports it. Writes

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::preparation::explain_config_change;
 use super::runner::{DeployRunner, StartedRun};
 use crate::cli::{CliError, ErrorKind};
 use crate::domain::entry::{self, Deployment, Outcome};
@@ -93,10 +94,14 @@ impl DeployRunner<'_> {
             self.ui
                 .eprint_sentence(format_args!("{component} was not rolled back: {why}."));
         }
+        let name = self.env.name();
+        if let Some(what) = &report.config_changed {
+            let error = explain_config_change(what, "the run was stopped");
+            return Err(error.hint(format!("git deploy status {name}")));
+        }
         if report.is_success() {
             return Ok(());
         }
-        let name = self.env.name();
         // A failure or an interruption matters more than a plan that was not accepted.
         let has_failed = !report.errors.is_empty() || self.cancellation.is_draining();
         if !report.refused_plans.is_empty() && !has_failed {

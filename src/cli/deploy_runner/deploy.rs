@@ -52,6 +52,7 @@ impl DeployRunner<'_> {
         if !self.confirm("Continue?")? {
             return Err(CliError::new(ErrorKind::Denied, "nothing was deployed"));
         }
+        preparation.require_same_config()?;
         let run = self.write_start(build, &deployment, &plans)?;
         let progress = DeploymentProgress::new(self.ui, preparation.name_width);
         self.run_to_finish(preparation, &progress, &run, &plans)
@@ -89,7 +90,7 @@ impl DeployRunner<'_> {
                 &appended,
             );
         }
-        if report.is_success() {
+        if report.is_success() && report.config_changed.is_none() {
             self.advance_branch(&run.deployment);
         }
         self.report_outcome(kind, &report)

@@ -128,6 +128,7 @@ impl DeployRunner<'_> {
             || !is_creation
             || report.errors.is_empty()
             || report.owner_unknown.is_some()
+            || report.config_changed.is_some()
         {
             return false;
         }

@@ -12,7 +12,7 @@ use crate::ledger::writer::{AppendOptions, AppendedEntry};
 use crate::run::cancellation::Cancellation;
 use crate::run::command_log::CommandLog;
 use crate::run::component_steps::StepRunner;
-use crate::run::execute::{self, DeployTask, RunCallbacks, RunReport};
+use crate::run::execute::{self, DeployTask, RunCallbacks, RunReport, StopReason};
 use crate::run::outcome;
 
 /// Asks the user whether to apply a plan that differs from the one shown before.
@@ -77,9 +77,15 @@ impl DeployRunner<'_> {
             cancellation: &self.cancellation,
         };
         let mut ownership = RunOwnership::new(self, run);
-        let report = execute::apply_deployment(&task, &preparation.work_dirs, &prompt, &mut || {
-            ownership.check()
-        });
+        let mut check = || match preparation.find_config_change() {
+            Some(what) => Err(StopReason::ConfigChanged(what)),
+            None => ownership.check(),
+        };
+        let work_dirs = &preparation.work_dirs;
+        let mut report = execute::apply_deployment(&task, work_dirs, &prompt, &mut check);
+        report.config_changed = report
+            .config_changed
+            .or_else(|| preparation.find_config_change());
         if let Some(why) = &report.taken_over {
             return Err(CliError::new(
                 ErrorKind::CannotTell,

@@ -54,12 +54,14 @@ impl DeployRunner<'_> {
             commands: None,
             is_rollback: false,
         };
-        Ok(execute::make_plans(
+        let plans = execute::make_plans(
             deployment,
             &preparation.work_dirs,
             &step_runner,
             self.parallel(),
-        ))
+        );
+        preparation.require_same_config()?;
+        Ok(plans)
     }
 
     /// Plans the changes of a run that was taken over.

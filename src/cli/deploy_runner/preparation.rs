@@ -9,11 +9,15 @@ use crate::cli::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::entry::{ComponentChange, Deployment, Target};
 use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
+use crate::git::frozen_config::FrozenConfig;
 use crate::run::command_env::CommandEnv;
 use crate::run::work_dirs::WorkDirs;
 
 /// The folders and releases that a run works with.
 pub struct Preparation<'a> {
+    /// The configuration of git before any command of the policy ran. Dropped before the work
+    /// folders, which contain it.
+    config: FrozenConfig<'a>,
     /// The work folders.
     pub work_dirs: WorkDirs<'a>,
     /// The last good release of each component that was ever deployed here.
@@ -48,14 +52,35 @@ impl<'a> Preparation<'a> {
             ErrorKind::CannotTell,
             "cannot create the deployment's folders",
         )?;
+        let config = workspace
+            .repository
+            .freeze_config(&work_dirs.config_folder())
+            .context(
+                ErrorKind::CannotTell,
+                "cannot read the configuration of git",
+            )?;
         let names = deployment
             .components
             .iter()
             .map(|change| change.target.component.as_str().len());
         Ok(Self {
+            config,
             work_dirs,
             last_good,
             name_width: names.max().unwrap_or_default(),
+        })
+    }
+
+    /// Returns what has changed in the configuration of git and the hooks since the preparation, if
+    /// anything.
+    pub fn find_config_change(&self) -> Option<String> {
+        self.config.find_change()
+    }
+
+    /// Fails if the configuration of git or a hook has changed since the preparation.
+    pub fn require_same_config(&self) -> Result<(), CliError> {
+        self.find_config_change().map_or(Ok(()), |what| {
+            Err(explain_config_change(&what, "nothing was recorded"))
         })
     }
 
@@ -72,6 +97,16 @@ impl<'a> Preparation<'a> {
         };
         deployment.changed().filter_map(find_target).collect()
     }
+}
+
+/// Returns the error for a configuration of git, or a hook, that has changed during a run.
+pub fn explain_config_change(what: &str, consequence: &str) -> CliError {
+    CliError::new(
+        ErrorKind::Command,
+        format!("{what} has changed while commands of the policy ran: {consequence}"),
+    )
+    .because("a command, or another program, has changed it; what it makes git run or reach is not trusted")
+    .hint("git config --list --show-origin")
 }
 
 impl DeployRunner<'_> {

@@ -287,7 +287,7 @@ fn equal_content_means_equal_bytes() {
     )
     .unwrap();
     let repository = scratch.open();
-    let writer = repository.file_writer().unwrap();
+    let writer = repository.file_writer(&scratch.path).unwrap();
     let mut by_content: BTreeMap<_, BTreeMap<String, (bool, Vec<u8>)>> = BTreeMap::new();
     let mut repeated = 0;
     for (tree, whole) in trees.iter().zip(&by_git) {

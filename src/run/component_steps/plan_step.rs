@@ -1,7 +1,7 @@
 //! The step that makes a plan: runs the plan command, and reads the plan file if it is Terraform's.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::time::Duration;
 
 use super::step_failure::StepFailure;
@@ -10,6 +10,7 @@ use crate::domain::plan::{self, PlanKind, PlanOutput, TerraformPlan};
 use crate::domain::policy::ShellCommand;
 use crate::run::command_env::{ComponentJob, SecretPurpose};
 use crate::run::process::{self, CommandSpec, Mask, Program};
+use crate::run::saved_plan::PlanFile;
 
 /// The time limit for `terraform show`.
 const SHOW_TIMEOUT: Duration = Duration::from_secs(5 * 60);
@@ -21,28 +22,36 @@ impl StepRunner<'_> {
         job: &ComponentJob,
         command: &ShellCommand,
     ) -> Result<PlanOutput, StepFailure> {
-        let path = job.plan_file();
+        let path = job.new_plan_file();
+        job.plan.clear();
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
         let printed = self.run_command(job, command, ComponentStep::Plan)?;
+        let file = PlanFile::take(&path, &job.plans)?;
         let text = printed.to_text();
-        if !is_terraform_plan(&path)? {
-            return Ok(PlanOutput {
+        let output = match &file {
+            Some(file) if plan::is_saved_terraform_plan(&file.beginning) => {
+                PlanOutput::from_terraform(self.read_terraform_plan(job, file)?, text)
+            }
+            _ => PlanOutput {
                 digest: printed.digest,
                 kind: PlanKind::Text,
                 text,
-            });
-        }
-        Ok(PlanOutput::from_terraform(
-            self.read_terraform_plan(job)?,
-            text,
-        ))
+            },
+        };
+        job.plan.save(output.digest.clone(), file);
+        Ok(output)
     }
 
-    /// Reads the terraform plan in the plan file, with `terraform show`.
-    fn read_terraform_plan(&self, job: &ComponentJob) -> Result<TerraformPlan, StepFailure> {
+    /// Reads a terraform plan with `terraform show`, which gets it as its standard input: a file with
+    /// a name could be replaced meanwhile.
+    fn read_terraform_plan(
+        &self,
+        job: &ComponentJob,
+        file: &PlanFile,
+    ) -> Result<TerraformPlan, StepFailure> {
         let secrets = self.command_env.read_secrets(
             &job.target.component,
             SecretPurpose::Plan,
@@ -52,13 +61,15 @@ impl StepRunner<'_> {
             "terraform".into(),
             "show".into(),
             "-json".into(),
-            job.plan_file().into(),
+            "/dev/stdin".into(),
         ];
         let spec = CommandSpec {
             program: Program::Direct(&command_line),
             folder: &job.folder,
-            variables: &self.command_env.build_variables(job, &secrets),
-            input: b"",
+            variables: &self
+                .command_env
+                .build_variables(job, &secrets, &job.new_plan_file()),
+            input: &file.read()?,
             timeout: Some(SHOW_TIMEOUT),
             kept_bytes: plan::MAX_JSON_BYTES + 1,
             // Masking would change the document. Only addresses and names of it are shown, and they
@@ -77,16 +88,4 @@ impl StepRunner<'_> {
         let mask = |text: &str| secrets.mask.mask_text(text);
         Ok(TerraformPlan::parse(&result.output.head)?.mask_names(&mask))
     }
-}
-
-/// Returns whether the plan command left a terraform plan file.
-fn is_terraform_plan(path: &std::path::Path) -> io::Result<bool> {
-    let mut beginning = Vec::new();
-    match fs::File::open(path) {
-        // The first bytes identify the format.
-        Ok(file) => file.take(64).read_to_end(&mut beginning)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    Ok(plan::is_saved_terraform_plan(&beginning))
 }

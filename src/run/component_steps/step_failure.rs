@@ -17,6 +17,9 @@ pub(super) enum StepFailure {
     Checkout(#[from] CheckoutError),
     #[error("its command could not be run: {0}")]
     NotStarted(#[from] io::Error),
+    /// The plan is not the one that was shown.
+    #[error("its plan file was changed by another process")]
+    PlanChanged,
     /// A secret could not be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -35,7 +38,11 @@ impl StepFailure {
             Self::CommandFailed(end, _)
             | Self::ShowFailed(end, _)
             | Self::Secret(SecretError::Failed(_, end)) => Some(*end),
-            Self::NotStarted(_) | Self::Checkout(_) | Self::Secret(_) | Self::Terraform(_) => None,
+            Self::NotStarted(_)
+            | Self::Checkout(_)
+            | Self::PlanChanged
+            | Self::Secret(_)
+            | Self::Terraform(_) => None,
         }
     }
 

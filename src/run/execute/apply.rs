@@ -7,7 +7,7 @@ use super::apply_component::{
     AppliedComponent, ApplyFailure, PreparedComponent, apply_component, destroy_component,
 };
 use super::changes::{find_change, make_result, make_start_error, prepare_job};
-use super::deploy_task::{DeployTask, OwnershipCheck, RunCallbacks, RunReport, StopReason};
+use super::deploy_task::{DeployTask, OwnershipCheck, RunCallbacks, RunReport};
 use super::rollback;
 use crate::domain::entry::{ComponentChange, Outcome, RecordedResult};
 use crate::domain::name::ComponentName;
@@ -73,7 +73,7 @@ pub fn apply_deployment(
         .iter()
         .map(|change| find_component_result(change, &results))
         .collect();
-    if report.taken_over.is_none() && report.owner_unknown.is_none() {
+    if !report.is_stopped() {
         roll_back_failed(task, work_dirs, check_ownership, &mut report);
     }
     report
@@ -140,8 +140,7 @@ impl SchedulerCallbacks<PreparedComponent, AppliedComponent, ApplyFailure>
     for ApplyCallbacks<'_, '_>
 {
     fn may_start(&mut self) -> bool {
-        let is_lost = self.report.taken_over.is_some() || self.report.owner_unknown.is_some();
-        let is_over = is_lost || !self.report.refused_plans.is_empty();
+        let is_over = self.report.is_stopped() || !self.report.refused_plans.is_empty();
         !(is_over
             || self.task.runner.cancellation.is_draining()
             || self.has_failed && self.task.fail_fast)
@@ -175,10 +174,7 @@ impl SchedulerCallbacks<PreparedComponent, AppliedComponent, ApplyFailure>
 
     fn check_continue(&mut self, _: &ComponentName) -> Result<(), ApplyFailure> {
         (self.check_ownership)().map_err(|reason| {
-            match &reason {
-                StopReason::TakenOver(why) => self.report.taken_over = Some(why.clone()),
-                StopReason::OwnerUnknown(why) => self.report.owner_unknown = Some(why.clone()),
-            }
+            self.report.set_stop_reason(reason);
             ApplyFailure::Stopped
         })
     }

@@ -119,7 +119,7 @@ fn apply_with_retries(
         check_continue(previous_error.as_ref())?;
         was_applied = true;
         plan.iter().for_each(on_apply);
-        let Err(error) = runner.apply(job) else {
+        let Err(error) = runner.apply(job, plan.as_ref()) else {
             break;
         };
         if error.is_interrupted

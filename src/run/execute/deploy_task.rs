@@ -40,6 +40,8 @@ pub enum StopReason {
     TakenOver(String),
     /// It cannot be determined who owns the run.
     OwnerUnknown(String),
+    /// The configuration of git or a hook has changed.
+    ConfigChanged(String),
 }
 
 /// Checks whether this program still owns the run. Called before each piece of work, on the
@@ -64,9 +66,26 @@ pub struct RunReport {
     pub taken_over: Option<String>,
     /// Set if no more steps were started because the owner of the run could not be determined.
     pub owner_unknown: Option<String>,
+    /// Set to what has changed if no more steps were started because the configuration of git or a
+    /// hook has changed during the run.
+    pub config_changed: Option<String>,
 }
 
 impl RunReport {
+    /// Records why the run must not continue.
+    pub(super) fn set_stop_reason(&mut self, reason: StopReason) {
+        match reason {
+            StopReason::TakenOver(why) => self.taken_over = Some(why),
+            StopReason::OwnerUnknown(why) => self.owner_unknown = Some(why),
+            StopReason::ConfigChanged(what) => self.config_changed = Some(what),
+        }
+    }
+
+    /// Returns whether the run must not continue.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.taken_over.is_some() || self.owner_unknown.is_some() || self.config_changed.is_some()
+    }
+
     /// Returns whether every component reached its target and no other runner took the run over.
     pub fn is_success(&self) -> bool {
         let is_done = |it: &RecordedResult| {

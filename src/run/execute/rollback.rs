@@ -48,10 +48,8 @@ pub(super) fn roll_back(
     for (component, result) in results {
         record_rollback(task, &component, result, report);
     }
-    match stop_reason {
-        Some(StopReason::TakenOver(why)) => report.taken_over = Some(why),
-        Some(StopReason::OwnerUnknown(why)) => report.owner_unknown = Some(why),
-        None => {}
+    if let Some(reason) = stop_reason {
+        report.set_stop_reason(reason);
     }
 }
 
@@ -136,8 +134,10 @@ impl SchedulerCallbacks<ComponentJob, (), RollbackFailure> for RollbackCallbacks
 
     fn check_continue(&mut self, _: &ComponentName) -> Result<(), RollbackFailure> {
         (self.check_ownership)().map_err(|reason| {
-            let (StopReason::TakenOver(why) | StopReason::OwnerUnknown(why)) = &reason;
-            let failure = RollbackFailure::without_change(why.clone());
+            let failure = RollbackFailure::without_change(match &reason {
+                StopReason::TakenOver(why) | StopReason::OwnerUnknown(why) => why.clone(),
+                StopReason::ConfigChanged(what) => format!("{what} has changed during the run"),
+            });
             self.stop_reason = Some(reason);
             failure
         })
@@ -185,7 +185,7 @@ fn roll_back_component(
             failure.unwrap_or_else(|| RollbackFailure::without_change("interrupted"))
         })?;
         runner
-            .apply(job)
+            .apply(job, plan.as_ref())
             .map_err(|error| after_change("its apply", &error.reason))?;
     }
     runner

@@ -2,7 +2,7 @@
 //! end in memory, and computes a digest.
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 
 use sha2::{Digest as _, Sha256};
@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::command_spec::CommandSpec;
 use super::mask::{Mask, MaskStream};
 use crate::domain::id::Digest;
+use crate::git::private_files::append_to_file;
 use crate::program::Stream;
 use crate::run::digest::to_digest;
 
@@ -71,7 +72,6 @@ pub struct OutputRecorder<'a> {
 impl<'a> OutputRecorder<'a> {
     /// Opens the log, if the command has one.
     pub(super) fn new(spec: &CommandSpec<'a>) -> io::Result<Self> {
-        let open = |path| OpenOptions::new().create(true).append(true).open(path);
         let new_stream = || StreamState {
             masked: MaskStream::new(spec.mask),
             partial_line: Vec::new(),
@@ -80,7 +80,11 @@ impl<'a> OutputRecorder<'a> {
             spec: *spec,
             out: new_stream(),
             err: new_stream(),
-            log: spec.log.map(open).transpose()?.map(BufWriter::new),
+            log: spec
+                .log
+                .map(append_to_file)
+                .transpose()?
+                .map(BufWriter::new),
             logged_bytes: 0,
             digest: Sha256::new(),
             lines_digest: Sha256::new(),

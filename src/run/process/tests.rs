@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::Path;
 
 use super::*;
 use crate::clock;
@@ -48,6 +49,14 @@ impl Shell {
 
     fn exists(&self, name: &str) -> bool {
         self.folder.path().join(name).exists()
+    }
+
+    /// Waits until a command has made this file.
+    fn wait_for_file(&self, name: &str) {
+        let deadline = clock::Deadline::after(PATIENCE);
+        while !self.exists(name) && !deadline.has_passed() {
+            std::thread::sleep(POLL_INTERVAL);
+        }
     }
 }
 
@@ -128,10 +137,7 @@ fn requests_to_stop() {
     let request_once_running = |name: &'static str| {
         let shell = &shell;
         move || {
-            let deadline = clock::Deadline::after(PATIENCE);
-            while !shell.exists(name) && !deadline.has_passed() {
-                std::thread::sleep(POLL_INTERVAL);
-            }
+            shell.wait_for_file(name);
             shell.cancellation.request();
             std::fs::write(shell.folder.path().join("asked"), "").unwrap();
         }
@@ -147,6 +153,63 @@ fn requests_to_stop() {
             CommandEnd::Cancelled
         );
     });
+}
+
+/// A cancelled command gets the time to stop: it is asked to by `SIGINT`, which does not reach the
+/// work of its children, and the result is there when the cancellation returns, whichever process of
+/// its group writes it.
+#[test]
+fn a_cancelled_command_finishes_its_work() {
+    // The worker ignores SIGINT and dies of SIGTERM, as Terraform's providers do.
+    let worker = "worker() { trap '' INT; touch begun; until test -e asked; do sleep 0.05; done; sleep 0.3; echo complete > state; }; touch lock; ";
+    for script in [
+        // The leader waits for its worker, then releases the lock.
+        "worker & trap 'wait; rm lock; exit 1' INT; while :; do wait; done",
+        // The leader dies at once, and the worker releases the lock.
+        "(worker; rm lock) & while :; do wait; done",
+        // The worker is reparented before the cancellation.
+        "(worker; rm lock) & (sleep 600)",
+    ] {
+        let shell = Shell::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                shell.wait_for_file("begun");
+                shell.cancellation.request_kill();
+                std::fs::write(shell.folder.path().join("asked"), "").unwrap();
+            });
+            let result = shell.run(&format!("{worker}{script}"));
+            assert_eq!(result.end, CommandEnd::Cancelled, "{script}");
+            assert!(shell.exists("state") && !shell.exists("lock"), "{script}");
+        });
+    }
+}
+
+/// A process that ignores `SIGINT` gets `SIGTERM`, and one that ignores that too is killed. Nothing
+/// of the group is left when the cancellation returns.
+#[test]
+fn a_stubborn_command_is_ended() {
+    for (traps, expected) in [("INT", "ended by TERM\n"), ("INT TERM", "")] {
+        let shell = Shell::new();
+        let term = if expected.is_empty() {
+            ""
+        } else {
+            "trap 'echo ended by TERM; exit 1' TERM; "
+        };
+        let script = format!(
+            "trap '' {traps}; {term}echo $$ > new; mv new pid; while :; do sleep 0.1; done"
+        );
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                shell.wait_for_file("pid");
+                shell.cancellation.request_kill();
+            });
+            let result = shell.run(&script);
+            assert_eq!(result.end, CommandEnd::Cancelled, "{traps}");
+            assert_eq!(result.output.to_text(), expected, "{traps}");
+        });
+        let pid = std::fs::read_to_string(shell.folder.path().join("pid")).unwrap();
+        assert!(!Path::new("/proc").join(pid.trim()).exists(), "{traps}");
+    }
 }
 
 /// A server that a command leaves running does not delay the command, and does not end with it.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{CheckSubject, Inspector};
 use crate::clock::{self, Deadline};
 use crate::domain::id::{Oid, RunId};
+use crate::git::private_files::TempFolder;
 use crate::git::temp_repo::TempRepository;
 use crate::git::{self, PushOutcome, Repository};
 use crate::program::ExternalProgram;
@@ -40,7 +41,8 @@ impl Inspector<'_> {
     /// Pushes a made-up ledger and checks that our hooks refuse it and that no ref or object of it
     /// remains.
     pub(super) fn probe_hooks(&mut self, uses_proc_receive: bool) -> git::Result<()> {
-        let temp = TempRepository::new(self.repository.hash_kind())?;
+        let folder = TempFolder::new()?;
+        let temp = TempRepository::new_in(folder.path(), self.repository.hash_kind())?;
         // The object is unique, so if it exists afterwards, it came from this push.
         let nonce = RunId(clock::random().unwrap_or_default());
         let blob = temp

@@ -84,11 +84,6 @@ fn nothing_is_checked_out_without_plan_commands() {
     project.alice.repo.git(&["commit", "-q", "-m", "Web"]).ok();
     let plan = project.alice.deploy(&["plan", "dev"]).ok();
     assert!(plan.text().contains("has no plan command"), "{plan}");
-    let folders = [
-        project.alice.repo.path().join(".git/git-deploy/logs"),
-        world.path().join("home/.cache/git-deploy/checkouts"),
-    ];
-    for folder in folders {
-        assert!(!folder.exists(), "{}", folder.display());
-    }
+    let folder = world.path().join("caches/alice/git-deploy");
+    assert!(!folder.exists(), "{}", folder.display());
 }

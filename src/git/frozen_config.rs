@@ -1,0 +1,257 @@
+//! Keeps the configuration of git as it is while the commands of a policy run. These commands could
+//! change `.git/config` or a hook, and so make this program's own git commands run something else or
+//! talk to another server.
+//!
+//! Git commands then use a git folder of their own, with a copy of the configuration and with links
+//! to the refs of the repository. They run no hooks.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+
+use sha2::{Digest as _, Sha256};
+
+use super::command::GitCommand;
+use super::error::{Error, Result};
+use super::private_files::{append_to_file, create_folder};
+use super::repo::Repository;
+
+/// Settings that git commands get while the configuration is frozen. Without the index and the other
+/// worktrees, `git gc` would remove objects that these use.
+const SETTINGS: [&str; 3] = [
+    "core.hooksPath=/dev/null",
+    "gc.auto=0",
+    "maintenance.auto=false",
+];
+/// What the folder has in common with the repository, apart from the objects. Git creates
+/// `packed-refs` and `shallow` through a link, but not a folder.
+const LINKS: [(&str, bool); 4] = [
+    ("refs", true),
+    ("logs", true),
+    ("packed-refs", false),
+    ("shallow", false),
+];
+/// Settings that mean something else in another folder. Included files are copied.
+const OMITTED: [&[u8]; 4] = [
+    b"core.worktree",
+    b"extensions.worktreeconfig",
+    b"include",
+    b"includeif",
+];
+/// How much of a hook is compared, in bytes.
+const MAX_HOOK_BYTES: u64 = 16 << 20;
+
+/// The folder that git commands use instead of the repository's git folder.
+#[derive(Debug)]
+pub(super) struct FrozenFolder(PathBuf);
+
+impl FrozenFolder {
+    /// Prepares a git command that uses this folder.
+    pub(super) fn git(&self, repository: &Repository, subcommand: &'static str) -> GitCommand {
+        let (git_dir, work_dir) = (repository.git_dir(), repository.work_dir());
+        GitCommand::with_settings(git_dir, work_dir, &SETTINGS, subcommand)
+            .env("GIT_DIR", &self.0)
+            .env(
+                "GIT_OBJECT_DIRECTORY",
+                repository.common_dir().join("objects"),
+            )
+            .env("GIT_CONFIG_SYSTEM", self.0.join("system"))
+            .env("GIT_CONFIG_GLOBAL", self.0.join("global"))
+    }
+}
+
+/// The configuration and the hooks of a repository at one time. Until it is dropped, the git
+/// commands of the repository use this configuration.
+pub struct FrozenConfig<'r> {
+    repository: &'r Repository,
+    listing: Vec<u8>,
+    hooks_folder: PathBuf,
+    hooks: BTreeMap<OsString, Hook>,
+}
+
+/// The mode of a hook, and the digest of its bytes.
+type Hook = (u32, [u8; 32]);
+
+impl Repository {
+    /// Copies the configuration to a new folder at this path. Git commands use the copy until the
+    /// result is dropped.
+    pub fn freeze_config(&self, folder: &Path) -> Result<FrozenConfig<'_>> {
+        let listing = list_config(self)?;
+        let path = self
+            .unfrozen_git("rev-parse")
+            .args(["--git-path", "hooks"])
+            .run()?
+            .into_stdout()?;
+        let path = OsStr::from_bytes(path.trim_ascii_end());
+        let hooks_folder = self.work_dir().unwrap_or(self.git_dir()).join(path);
+        let hooks = read_hooks(&hooks_folder).map_err(Error::io("reading", &hooks_folder))?;
+        create_git_folder(folder, self.common_dir(), &listing)
+            .map_err(Error::io("copying git's configuration to", folder))?;
+        let mut frozen = self
+            .shared
+            .frozen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *frozen = Some(Arc::new(FrozenFolder(folder.to_owned())));
+        Ok(FrozenConfig {
+            repository: self,
+            listing,
+            hooks_folder,
+            hooks,
+        })
+    }
+}
+
+impl FrozenConfig<'_> {
+    /// Returns what has changed in the repository since then, if anything, as the subject of a
+    /// sentence. What cannot be read counts as changed.
+    pub fn find_change(&self) -> Option<String> {
+        if list_config(self.repository).ok().as_ref() != Some(&self.listing) {
+            return Some("the configuration of git".to_owned());
+        }
+        let Ok(hooks) = read_hooks(&self.hooks_folder) else {
+            return Some(format!("the folder {}", self.hooks_folder.display()));
+        };
+        let mut names = self.hooks.keys().chain(hooks.keys());
+        names
+            .find(|name| self.hooks.get(*name) != hooks.get(*name))
+            .map(|name| format!("the hook {}", self.hooks_folder.join(name).display()))
+    }
+}
+
+impl Drop for FrozenConfig<'_> {
+    fn drop(&mut self) {
+        let frozen = self.repository.shared.frozen.lock();
+        *frozen.unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Returns all settings with their scopes, from all files including those that are included. Reading
+/// them runs no program.
+fn list_config(repository: &Repository) -> Result<Vec<u8>> {
+    repository
+        .unfrozen_git("config")
+        .args(["--list", "--null", "--show-scope"])
+        .run()?
+        .into_stdout()
+}
+
+/// Reads the hooks in a folder. A missing folder has none.
+fn read_hooks(folder: &Path) -> io::Result<BTreeMap<OsString, Hook>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(BTreeMap::new());
+        }
+        result => result?,
+    };
+    let mut hooks = BTreeMap::new();
+    for entry in entries {
+        let entry = entry?;
+        // Of a broken link, or a folder, nothing can be run.
+        let Ok(metadata) = fs::metadata(entry.path()) else {
+            continue;
+        };
+        if metadata.is_file() {
+            let mut bytes = Vec::new();
+            File::open(entry.path())?
+                .take(MAX_HOOK_BYTES)
+                .read_to_end(&mut bytes)?;
+            let hook = (metadata.permissions().mode(), Sha256::digest(&bytes).into());
+            hooks.insert(entry.file_name(), hook);
+        }
+    }
+    Ok(hooks)
+}
+
+/// Creates a git folder with these settings and the refs of a repository.
+fn create_git_folder(folder: &Path, common_dir: &Path, listing: &[u8]) -> io::Result<()> {
+    create_folder(folder)?;
+    for (name, is_folder) in LINKS {
+        let target = common_dir.join(name);
+        if !is_folder || target.exists() {
+            std::os::unix::fs::symlink(target, folder.join(name))?;
+        }
+    }
+    append_to_file(&folder.join("HEAD"))?.write_all(b"ref: refs/heads/none\n")?;
+    let mut files = BTreeMap::from([
+        ("system", Vec::new()),
+        ("global", Vec::new()),
+        ("config", Vec::new()),
+    ]);
+    let mut fields = listing.split(|byte| *byte == 0);
+    while let (Some(scope), Some(setting)) = (fields.next(), fields.next()) {
+        let file = match scope {
+            b"system" => "system",
+            b"global" => "global",
+            b"local" | b"worktree" => "config",
+            // The environment of this process has these.
+            _ => continue,
+        };
+        files
+            .entry(file)
+            .or_default()
+            .extend(format_setting(setting));
+    }
+    for (name, bytes) in files {
+        append_to_file(&folder.join(name))?.write_all(&bytes)?;
+    }
+    Ok(())
+}
+
+/// Formats a setting for a configuration file. `setting` is its name and, after a newline, its value,
+/// if it has one.
+fn format_setting(setting: &[u8]) -> Vec<u8> {
+    let newline = setting.iter().position(|byte| *byte == b'\n');
+    let (name, value) = setting.split_at(newline.unwrap_or(setting.len()));
+    let first = name.iter().position(|byte| *byte == b'.');
+    let last = name.iter().rposition(|byte| *byte == b'.');
+    let (Some(first), Some(last)) = (first, last) else {
+        return Vec::new();
+    };
+    let (section, key) = (&name[..first], &name[last + 1..]);
+    if OMITTED.contains(&section) || OMITTED.contains(&name) {
+        return Vec::new();
+    }
+    let mut line = b"[".to_vec();
+    line.extend(section);
+    if first < last {
+        line.extend(b" \"");
+        line.extend(escape(&name[first + 1..last]));
+        line.push(b'"');
+    }
+    line.extend(b"]\n\t");
+    line.extend(key);
+    if newline.is_some() {
+        line.extend(b" = \"");
+        line.extend(escape(value.get(1..).unwrap_or_default()));
+        line.push(b'"');
+    }
+    line.push(b'\n');
+    line
+}
+
+/// Escapes the special characters of a quoted text in a configuration file.
+fn escape(text: &[u8]) -> Vec<u8> {
+    let mut escaped = Vec::new();
+    for byte in text {
+        match byte {
+            b'\\' | b'"' => escaped.extend([b'\\', *byte]),
+            b'\n' => escaped.extend(b"\\n"),
+            byte => escaped.push(*byte),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests;
