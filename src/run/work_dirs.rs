@@ -197,7 +197,10 @@ impl Drop for WorkDirs<'_> {
 }
 
 /// Returns the folder in which this user's checkouts are.
-fn find_cache_folder() -> Result<PathBuf, WorkDirsError> {
+///
+/// # Errors
+/// No variable names one.
+pub fn find_cache_folder() -> Result<PathBuf, WorkDirsError> {
     let absolute_path = |name| {
         let path = PathBuf::from(std::env::var_os(name)?);
         path.is_absolute().then_some(path)

@@ -7,6 +7,7 @@
 mod approval_purposes;
 mod background;
 mod changes_while_planning;
+mod command_isolation;
 mod command_output;
 mod component_checkout;
 mod failure;

@@ -58,6 +58,7 @@ impl StepRunner<'_> {
             program: Program::Direct(&command_line),
             folder: &job.folder,
             variables: &self.command_env.build_variables(job, &secrets),
+            isolation: &self.command_env.isolate(job)?,
             input: b"",
             timeout: Some(SHOW_TIMEOUT),
             kept_bytes: plan::MAX_JSON_BYTES + 1,
