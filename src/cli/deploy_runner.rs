@@ -9,6 +9,7 @@ mod completion;
 mod deploy;
 mod destroy;
 mod execution;
+mod isolation;
 mod notifications;
 mod planning;
 mod preparation;

@@ -158,6 +158,13 @@ impl CliError {
         self.kind
     }
 
+    /// Returns what happened and its causes in one sentence, without hints.
+    pub fn to_sentence(&self) -> String {
+        let message = self.message.iter().cloned();
+        let parts: Vec<String> = message.chain(self.list_causes()).collect();
+        parts.join(": ")
+    }
+
     /// Returns the causes from the nearest to the deepest. Leaves out a cause if the text before it
     /// already ends with it.
     fn list_causes(&self) -> Vec<String> {

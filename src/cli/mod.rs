@@ -145,6 +145,10 @@ struct Cli {
 
 /// Parses the command line, runs the command, prints its error, and returns the exit code.
 pub fn main() -> ExitCode {
+    // Before anything else is read or done: the helper must not depend on arguments or variables.
+    if let Some(code) = crate::run::isolation::run_if_helper() {
+        return code;
+    }
     let cli = match parse_command_line(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {

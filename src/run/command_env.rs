@@ -6,12 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::cancellation::Cancellation;
 use super::component_checkout::ComponentCheckout;
+use super::isolation::{CommandIsolation, WritableFiles};
 use super::process::{self, CommandEnd, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program};
 use super::saved_plan::PlanSlot;
 use crate::domain::entry::Target;
@@ -39,6 +41,10 @@ pub struct CommandEnv<'a> {
     pub run: Option<RunId>,
     /// The last known good commit of each component.
     pub last_good: BTreeMap<ComponentName, CommitId>,
+    /// How its commands are isolated.
+    pub isolation: &'a CommandIsolation,
+    /// The files that they may change if files are isolated.
+    pub writable: &'a WritableFiles,
 }
 
 /// One component to work on, with the folders that its commands use.
@@ -104,6 +110,23 @@ pub struct Secrets {
 }
 
 impl CommandEnv<'_> {
+    /// Returns how a component's commands are isolated. If files are, a command may write to the
+    /// component's checkout, which is written again before each step, to its scratch folder, and to
+    /// its `writable` paths.
+    ///
+    /// # Errors
+    /// One of the folders does not exist.
+    pub fn isolate(&self, job: &ComponentJob) -> io::Result<CommandIsolation> {
+        // No other command could have replaced these by links.
+        let own = [
+            job.checkout.folder.canonicalize()?,
+            job.scratch.canonicalize()?,
+        ];
+        let own = own.iter().map(PathBuf::as_path);
+        let writable = self.writable.of_component(&job.target.component);
+        Ok(self.isolation.allow(own.chain(writable)))
+    }
+
     /// Reads the secrets of a component for a command.
     pub fn read_secrets(
         &self,
@@ -112,12 +135,14 @@ impl CommandEnv<'_> {
         cancellation: &Cancellation,
     ) -> Result<Secrets, SecretError> {
         let secrets = self.policy.secrets(self.environment, component);
+        let writable = self.writable.of_component(component);
+        let isolation = self.isolation.allow(writable);
         let mut values = Vec::new();
         for (name, secret) in secrets
             .into_iter()
             .filter(|(_, secret)| secret.plan || purpose == SecretPurpose::Other)
         {
-            let value = read_secret(&name, &secret, cancellation)?;
+            let value = read_secret(&name, &secret, &isolation, cancellation)?;
             values.push((name, value));
         }
         let mask = Mask::new(values.iter().map(|(_, value)| &value[..]))?;
@@ -208,12 +233,14 @@ pub fn inherit_variables() -> BTreeMap<String, OsString> {
 fn read_secret(
     name: &VarName,
     secret: &Secret,
+    isolation: &CommandIsolation,
     cancellation: &Cancellation,
 ) -> Result<Vec<u8>, SecretError> {
     let spec = CommandSpec {
         program: Program::Shell(secret.command.as_str()),
         folder: Path::new("/"),
         variables: &inherit_variables(),
+        isolation,
         input: b"",
         timeout: Some(SECRET_TIMEOUT),
         kept_bytes: MAX_SECRET_BYTES.max(MAX_KEPT_OUTPUT),

@@ -229,19 +229,30 @@ impl StepRunner<'_> {
         let StepFailure::CommandFailed(CommandEnd::Exited(_), printed) = failure else {
             return None;
         };
-        let component = self.component_policy(job)?;
-        let command = match step {
+        job.checkout.find_missing_path(
+            job.target.commit,
+            &job.folder,
+            self.list_texts(job, step, printed),
+        )
+    }
+
+    /// Returns the texts that may tell why a command failed: the last lines that it printed, and the
+    /// command itself.
+    fn list_texts<'t>(
+        &'t self,
+        job: &ComponentJob,
+        step: ComponentStep,
+        printed: &'t CapturedOutput,
+    ) -> impl Iterator<Item = &'t str> {
+        let component = self.component_policy(job);
+        let command = component.and_then(|component| match step {
             ComponentStep::Plan => component.plan.as_ref(),
             ComponentStep::Apply => component.apply.as_ref(),
             ComponentStep::Verify => component.verify.as_ref(),
             ComponentStep::Destroy => component.destroy.as_ref(),
-        };
-        let texts = printed.tail.iter().map(String::as_str);
-        job.checkout.find_missing_path(
-            job.target.commit,
-            &job.folder,
-            texts.chain(command.map(ShellCommand::as_str)),
-        )
+        });
+        let lines = printed.tail.iter().map(String::as_str);
+        lines.chain(command.map(ShellCommand::as_str))
     }
 
     /// Runs one step and reports its beginning and its end.
@@ -273,6 +284,11 @@ impl StepRunner<'_> {
                 reason = format!(
                     "{reason}; {missing} is in the commit but does not belong to {component}: add it to the component's paths, or to `shared`"
                 );
+            }
+            if let StepFailure::CommandFailed(_, printed) = &failure {
+                let texts = self.list_texts(job, step, printed);
+                let explanation = self.command_env.isolation.explain_sudo(texts);
+                reason.extend(explanation.map(|text| format!("; {text}")));
             }
             StepError {
                 step,
@@ -323,6 +339,7 @@ impl StepRunner<'_> {
             program: Program::Shell(command.as_str()),
             folder: &job.folder,
             variables: &self.command_env.build_variables(job, &secrets, &plan_file),
+            isolation: &self.command_env.isolate(job)?,
             input: b"",
             timeout: timeout.map(|span| Duration::from_secs(span.as_seconds())),
             kept_bytes: MAX_KEPT_OUTPUT,

@@ -11,6 +11,7 @@ pub mod deployment_inputs;
 pub mod digest;
 pub mod execute;
 pub mod graph;
+pub mod isolation;
 pub mod junit;
 pub mod notify;
 pub mod outcome;

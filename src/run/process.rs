@@ -10,6 +10,7 @@ mod mask;
 mod output;
 mod termination;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -118,27 +119,22 @@ pub fn run(spec: &CommandSpec<'_>, cancellation: &Cancellation) -> io::Result<Co
 
 /// Builds a command that leads its own process group.
 fn build_command(spec: &CommandSpec<'_>) -> io::Result<Command> {
-    let mut command = match spec.program {
+    let shell: [OsString; 3];
+    let words = match spec.program {
         Program::Shell(text) => {
-            let mut shell = Command::new("/bin/sh");
-            shell.arg("-c").arg(text);
-            shell
+            shell = ["/bin/sh", "-c", text].map(OsString::from);
+            &shell
         }
-        Program::Direct(words) => {
-            let (name, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-            let mut command = Command::new(name);
-            command.args(arguments);
-            command
-        }
+        Program::Direct(words) => words,
     };
+    let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut command = spec.isolation.command(program, arguments, spec.variables);
     let input = if spec.input.is_empty() {
         Stdio::null()
     } else {
         Stdio::from(write_temp_file(spec.input)?)
     };
     command
-        .env_clear()
-        .envs(spec.variables)
         .current_dir(spec.folder)
         .process_group(0)
         .stdin(input)

@@ -5,6 +5,7 @@
 //! encoding of a signature.
 
 pub mod entry;
+pub mod exposed_key;
 pub mod key;
 pub mod process_hardening;
 pub mod sign;

@@ -8,6 +8,7 @@ mod approval_purposes;
 mod background;
 mod cancellation;
 mod changes_while_planning;
+mod command_isolation;
 mod command_output;
 mod component_checkout;
 mod failure;

@@ -86,14 +86,20 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             "the command's end is recorded",
         ));
     }
-    let end = result?.end;
+    let CommandResult { end, output, .. } = result?;
     if end.is_success() {
         return Ok(());
     }
-    Err(CliError::new(
+    let error = CliError::new(
         ErrorKind::Command,
         format!("the command failed in {}: {end}", env.name()),
-    ))
+    );
+    let lines = output.tail.iter().map(String::as_str);
+    let words = args.command.iter().filter_map(|word| word.to_str());
+    Err(match preparation.explain_sudo(lines.chain(words)) {
+        Some(explanation) => error.because(explanation),
+        None => error,
+    })
 }
 
 /// Computes the deployment that records the command. It changes no component.
@@ -222,6 +228,9 @@ fn run_command(
         program: Program::Direct(words),
         folder: &job.folder,
         variables: &command_env.build_variables(&job, &secrets, &job.new_plan_file()),
+        isolation: &command_env
+            .isolate(&job)
+            .context(ErrorKind::CannotTell, cannot_run())?,
         input: b"",
         timeout: None,
         kept_bytes: MAX_KEPT_OUTPUT,

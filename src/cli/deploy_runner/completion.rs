@@ -37,7 +37,9 @@ impl DeployRunner<'_> {
             url: render_url(self.env.name(), rules),
             ..notice
         };
-        self.notifications.send(rules, &add_details(notice));
+        let isolate = || self.isolate_notifications(rules);
+        self.notifications
+            .send(rules, &add_details(notice), isolate);
     }
 
     /// Sends a notification that the environment expires soon. `by` is the person who set the

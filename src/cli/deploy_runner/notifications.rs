@@ -14,6 +14,7 @@ use crate::cli::Ui;
 use crate::domain::policy::{Environment, ShellCommand};
 use crate::run::cancellation::Cancellation;
 use crate::run::command_env::inherit_variables;
+use crate::run::isolation::CommandIsolation;
 use crate::run::notify::{CommandRunner, Limits, Notice, Notifier};
 use crate::run::process::{self, CapturedOutput, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program};
 
@@ -35,12 +36,22 @@ impl<'a> Notifications<'a> {
     }
 
     /// Queues a notification for the recipients in the environment's rules. Does not wait for its
-    /// delivery.
-    pub(super) fn send(&self, rules: &Environment, notice: &Notice) {
+    /// delivery. If commands cannot be isolated as the policy asks for, none runs, and each
+    /// notification that needs one fails with the error of `isolate`.
+    pub(super) fn send(
+        &self,
+        rules: &Environment,
+        notice: &Notice,
+        isolate: impl FnOnce() -> Result<CommandIsolation, String>,
+    ) {
         if !rules.notify.is_empty() {
-            let commands: Arc<dyn CommandRunner> = Arc::new(NotificationCommands);
+            let commands = || -> Arc<dyn CommandRunner> {
+                Arc::new(NotificationCommands {
+                    isolation: isolate(),
+                })
+            };
             self.notifier
-                .get_or_init(|| Notifier::new(&rules.notify, &commands, Limits::default()))
+                .get_or_init(|| Notifier::new(&rules.notify, &commands(), Limits::default()))
                 .send(notice);
         }
     }
@@ -58,10 +69,13 @@ impl Drop for Notifications<'_> {
 }
 
 /// Runs the policy's notification commands with a minimal environment.
-struct NotificationCommands;
+struct NotificationCommands {
+    isolation: Result<CommandIsolation, String>,
+}
 
 impl NotificationCommands {
     fn run_command(
+        &self,
         command: &ShellCommand,
         input: &[u8],
         variables: &BTreeMap<String, OsString>,
@@ -70,6 +84,7 @@ impl NotificationCommands {
             program: Program::Shell(command.as_str()),
             folder: Path::new("/"),
             variables,
+            isolation: self.isolation.as_ref().map_err(Clone::clone)?,
             input,
             timeout: Some(COMMAND_TIMEOUT),
             kept_bytes: MAX_KEPT_OUTPUT,
@@ -102,11 +117,11 @@ impl CommandRunner for NotificationCommands {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), value.into())),
         );
-        Self::run_command(command, input, &environment).map(drop)
+        self.run_command(command, input, &environment).map(drop)
     }
 
     fn read_secret(&self, command: &ShellCommand) -> Result<String, String> {
-        let output = Self::run_command(command, b"", &inherit_variables())?;
+        let output = self.run_command(command, b"", &inherit_variables())?;
         String::from_utf8(output.head)
             .map_err(|_| "the output of its command is not text".to_owned())
     }

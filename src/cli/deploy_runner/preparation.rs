@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::isolation::RunIsolation;
 use super::runner::DeployRunner;
 use crate::cli::rollback_targets::{self, GoodRelease};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind};
@@ -22,6 +23,8 @@ pub struct Preparation<'a> {
     pub work_dirs: WorkDirs<'a>,
     /// The last good release of each component that was ever deployed here.
     pub last_good: BTreeMap<ComponentName, GoodRelease>,
+    /// How commands are isolated.
+    isolation: RunIsolation,
     /// The width of the longest component name.
     pub name_width: usize,
 }
@@ -29,6 +32,7 @@ pub struct Preparation<'a> {
 impl<'a> Preparation<'a> {
     /// Creates the folders and finds the last good releases.
     pub fn new(runner: &DeployRunner<'a>, deployment: &Deployment) -> Result<Self, CliError> {
+        let isolation = runner.isolate_commands(deployment)?;
         let workspace = runner.workspace;
         let snapshot = runner.read_environment()?;
         let attempted = rollback_targets::find_attempted(workspace, &snapshot);
@@ -67,6 +71,7 @@ impl<'a> Preparation<'a> {
             config,
             work_dirs,
             last_good,
+            isolation,
             name_width: names.max().unwrap_or_default(),
         })
     }
@@ -82,6 +87,11 @@ impl<'a> Preparation<'a> {
         self.find_config_change().map_or(Ok(()), |what| {
             Err(explain_config_change(&what, "nothing was recorded"))
         })
+    }
+
+    /// Explains why a failed command could not use `sudo`, if these texts mention that.
+    pub fn explain_sudo<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> Option<String> {
+        self.isolation.commands.explain_sudo(texts)
     }
 
     /// Returns the target that each changed component is rolled back to automatically: the release
@@ -113,7 +123,7 @@ impl DeployRunner<'_> {
     /// Returns the environment variables and secrets that the policy's commands get.
     pub fn command_env<'s>(
         &'s self,
-        preparation: &Preparation<'s>,
+        preparation: &'s Preparation<'_>,
         run: Option<RunId>,
     ) -> Result<CommandEnv<'s>, CliError> {
         let (_, rules) = self.workspace.find_environment(self.env.name().as_str())?;
@@ -128,6 +138,8 @@ impl DeployRunner<'_> {
             rules,
             run,
             last_good,
+            isolation: &preparation.isolation.commands,
+            writable: &preparation.isolation.writable,
         })
     }
 }

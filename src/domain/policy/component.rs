@@ -11,6 +11,7 @@ use super::shell_command::ShellCommand;
 use super::table::{TextForm, ValueForm};
 use super::table_macros::{policy_table, policy_words};
 use super::variables::{SECRETS, Secret, VARIABLES, VarName, read_secrets, read_variables};
+use super::writable_path::{WRITABLE_PATH, WritablePath};
 use crate::domain::name::{ComponentName, ProjectName, REST};
 use crate::domain::time::Span;
 
@@ -115,6 +116,15 @@ policy_table! {
             example: "\"ignore\"",
             default: "`\"refuse\"`",
             read: key.word().unwrap_or(Submodules::Refuse),
+        }
+        /// The files and folders that the component's commands may change if the environment has
+        /// `isolation = "files"`, with everything below them: absolute, or below the home folder
+        /// (`~/…`). They must exist.
+        pub writable: BTreeSet<WritablePath> {
+            form: ValueForm::OneOrMore(&ValueForm::Text(&WRITABLE_PATH)),
+            example: "[\"~/.docker\", \"/srv/www\"]",
+            default: "nothing else",
+            read: key.read_each(TomlValue::parse).into_iter().collect(),
         }
         /// How many times a failed `apply` (with a new plan) or `verify` is retried.
         pub retries: u32 {

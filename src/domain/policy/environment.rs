@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::approval::{APPROVALS, ApprovalRequirement, read_approvals};
 use super::attestation::{RequiredCheck, read_required_check};
 use super::environment_tables::{Advance, Ephemeral};
+use super::environment_words::{DeployOn, Enforcement, Isolation, Rollback};
 use super::exceptions::{BreakGlass, Hotfix, HotfixContext};
 use super::fields::TableField;
 use super::forms::{BRANCH, INPUT, MEMBERS, NAME, PREDICATE, SPAN};
@@ -261,6 +262,17 @@ policy_table! {
             default: "`\"auto\"`",
             read: key.word().unwrap_or(Rollback::Auto),
         }
+        /// How the commands that run for this environment are isolated, with Landlock (Linux).
+        /// `processes`: a command cannot read the memory and the environment of other processes,
+        /// which may hold the signing key or another component's secrets. `files`: it can also
+        /// write only to its scratch folder, its checkout, `/tmp`, and the `writable` paths of its
+        /// component. `off`: not at all.
+        pub isolation: Isolation {
+            form: ValueForm::Words(Isolation::NAMES),
+            example: "\"files\"",
+            default: "`\"processes\"`",
+            read: key.word().unwrap_or(Isolation::Processes),
+        }
         /// Who is notified about deployments to this environment. Write a table, or just a command.
         pub notify: Vec<Notify> {
             form: NOTIFY,
@@ -364,37 +376,5 @@ fn read_url(text: &str) -> Result<Template, String> {
         Ok(template)
     } else {
         Err("an address begins with https:// or http://".to_owned())
-    }
-}
-
-policy_words! {
-    /// Which comes first, the branch or the deployment.
-    pub enum DeployOn {
-        /// The commit is merged into the branch, then deployed.
-        Merge = "merge",
-        /// The commit is deployed, then the branch may move to it.
-        Approval = "approval",
-    }
-}
-
-policy_words! {
-    /// What the branch and tag rules do with a push that they do not allow.
-    pub enum Enforcement {
-        /// They refuse it.
-        Active = "active",
-        /// They warn and let it pass.
-        Evaluate = "evaluate",
-    }
-}
-
-policy_words! {
-    /// What happens to the components of a failed deployment.
-    pub enum Rollback {
-        /// The components that failed are rolled back to their last healthy commit.
-        Auto = "auto",
-        /// Every component that the deployment changed is rolled back.
-        All = "all",
-        /// The components are left as they are, for a person to decide.
-        Manual = "manual",
     }
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::admin::UnownedPaths;
 use super::component::Component;
-use super::environment::{Enforcement, Environment, PromotionMatch};
+use super::environment::{Environment, PromotionMatch};
+use super::environment_words::Enforcement;
 use super::error::PolicyErrors;
 use super::paths::{Coverage, FileOwnership, Paths, affects_checkout};
 use super::people::KeyStatus;

@@ -14,6 +14,7 @@ mod component;
 mod environment;
 mod environment_order;
 mod environment_tables;
+mod environment_words;
 mod environments;
 mod error;
 mod exceptions;
@@ -41,6 +42,7 @@ mod template;
 mod variables;
 mod version;
 mod webhook_url;
+mod writable_path;
 mod zone;
 
 #[cfg(test)]
@@ -48,8 +50,9 @@ pub use admin::UnownedPaths;
 pub use approval::{ApprovalBinding, ApprovalRequirement, PreventSelf};
 pub use attestation::RequiredCheck;
 pub use component::{Component, Submodules};
-pub use environment::{DeployOn, Enforcement, Environment, PromotionMatch, Rollback};
+pub use environment::{Environment, PromotionMatch};
 pub use environment_tables::Ephemeral;
+pub use environment_words::{DeployOn, Enforcement, Isolation, Rollback};
 pub use error::suggest_nearest;
 pub use exceptions::{Hotfix, HotfixSkip};
 pub use file::Policy;
@@ -71,6 +74,7 @@ pub use template::{Template, tag_timestamp};
 pub use variables::{Secret, VarName};
 pub use version::{VersionRule, VersionScheme, VersionSource, VersionTagPattern, compare_versions};
 pub use webhook_url::WebhookUrl;
+pub use writable_path::WritablePath;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -69,6 +69,7 @@ impl StepRunner<'_> {
             variables: &self
                 .command_env
                 .build_variables(job, &secrets, &job.new_plan_file()),
+            isolation: &self.command_env.isolate(job)?,
             input: &file.read()?,
             timeout: Some(SHOW_TIMEOUT),
             kept_bytes: plan::MAX_JSON_BYTES + 1,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::mask::Mask;
 use crate::program::Stream;
+use crate::run::isolation::CommandIsolation;
 
 /// Receives each line as it is printed, masked but not yet safe to show: see [`Mask::clean_line`].
 pub type LineObserver<'a> = dyn Fn(Stream, &[u8]) + Sync + 'a;
@@ -29,6 +30,8 @@ pub struct CommandSpec<'a> {
     pub folder: &'a Path,
     /// Its whole environment.
     pub variables: &'a BTreeMap<String, OsString>,
+    /// How it is isolated.
+    pub isolation: &'a CommandIsolation,
     /// The bytes of its standard input.
     pub input: &'a [u8],
     /// Its time limit, if any.

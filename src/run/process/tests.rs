@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::*;
 use crate::clock;
+use crate::run::isolation::CommandIsolation;
 
 /// How long a test waits for something that is certain to happen.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -34,6 +35,7 @@ impl Shell {
             program: Program::Shell(text),
             folder: self.folder.path(),
             variables: &self.variables,
+            isolation: &CommandIsolation::Off,
             input: b"",
             kept_bytes: MAX_KEPT_OUTPUT,
             timeout: None,

@@ -49,7 +49,22 @@ impl World {
         Self::with_format("sha256")
     }
 
+    /// Makes a world in `/var/tmp`: commands whose files are isolated may write to `/tmp`, so no
+    /// repository can be there.
+    pub fn outside_of_tmp() -> Self {
+        Self::within(Path::new("/var/tmp"), "sha1")
+    }
+
+    /// Makes a world in `/tmp`, wherever temporary files are.
+    pub fn within_tmp() -> Self {
+        Self::within(Path::new("/tmp"), "sha1")
+    }
+
     pub(super) fn with_format(object_format: &'static str) -> Self {
+        Self::within(&std::env::temp_dir(), object_format)
+    }
+
+    fn within(folder: &Path, object_format: &'static str) -> Self {
         const {
             assert!(
                 cfg!(debug_assertions),
@@ -58,7 +73,7 @@ impl World {
         };
         let root = tempfile::Builder::new()
             .prefix("git-deploy-test-")
-            .tempdir()
+            .tempdir_in(folder)
             .unwrap();
         std::fs::create_dir(root.path().join("home")).unwrap();
         std::fs::create_dir(root.path().join("tmp")).unwrap();
