@@ -63,7 +63,7 @@ impl CommitReader<'_> {
         &self,
         snapshot: &EnvironmentSnapshot<'_>,
     ) -> Result<BTreeSet<ComponentName>, CliError> {
-        let mut touched = BTreeSet::new();
+        let mut searched = BTreeSet::new();
         for component in self.workspace.policy.component_names() {
             let touches = self.path_commits.touches(self.commit, &component);
             let touches = touches.context(
@@ -71,13 +71,13 @@ impl CommitReader<'_> {
                 format!("cannot read what {} changes", self.commit.short()),
             )?;
             if touches {
-                touched.insert(component);
+                searched.insert(component);
             }
         }
-        if touched.is_empty() {
-            touched.extend(snapshot.state().components().into_keys().cloned());
+        if searched.is_empty() {
+            searched.extend(snapshot.state().components().into_keys().cloned());
         }
-        Ok(touched)
+        Ok(searched)
     }
 
     /// Marks a component that the commit does not touch and that ran it as running it still, if its
