@@ -69,7 +69,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if args.env_rev.are_open() {
         return promotions::run(&workspace, args, ui);
     }
-    let (name, rev) = args.env_rev.find_to_review(&workspace, ui)?;
+    let (name, rev) = args.env_rev.find_reviewed_environment(&workspace, ui)?;
     let diff = read_diff(&workspace, &name, rev.unwrap_or("HEAD"), args)?;
     if ui.json() {
         return ui.print_document("diff", &diff);
