@@ -85,11 +85,7 @@ fn explain_refusal(ui: &Ui, refusal: RefusedEntry) -> CliError {
             "the rules do not allow it: nothing was written to",
         ),
     };
-    for line in view::verdict::render_verdict(
-        &refusal.verdict,
-        view::verdict::PassedRules::Counted,
-        ui.width(),
-    ) {
+    for line in view::verdict::render_verdict(&refusal.verdict, ui.width()) {
         ui.eprint(line);
     }
     CliError::new(kind, format!("{message} {target}")).with_verdict(refusal.verdict)
@@ -180,11 +176,7 @@ pub fn explain_sync_error(ui: &Ui, error: SyncError) -> CliError {
             for problem in &problems {
                 ui.eprint_sentence(describe_problem(problem));
                 if let LedgerFault::Unverified { verdict, .. } = &problem.fault {
-                    for line in view::verdict::render_verdict(
-                        verdict,
-                        view::verdict::PassedRules::Counted,
-                        ui.width(),
-                    ) {
+                    for line in view::verdict::render_verdict(verdict, ui.width()) {
                         ui.eprint(line);
                     }
                 }

@@ -31,6 +31,11 @@ pub(super) enum Purpose {
     Review,
 }
 
+/// Returns whether a CI job determines the environment.
+pub(super) fn is_in_ci_job() -> bool {
+    read_ci_job(&read_variable).is_some()
+}
+
 /// Determines the bound environment. The inner error is the reason why there is none.
 pub(super) fn find_bound(
     workspace: &Workspace,

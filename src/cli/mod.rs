@@ -11,6 +11,7 @@ mod args;
 mod audit_report;
 mod baseline;
 mod bound_environment;
+mod change_search;
 mod ci_job;
 mod commands;
 mod default_names;

@@ -1,7 +1,7 @@
 //! Shared by the read-only commands: reading environments, identifying the user, and reporting
 //! problems of the remote.
 //!
-//! Nothing here uses the network or opens a secret key.
+//! Nothing here uses the network, or opens a secret key other than the one in `GIT_DEPLOY_KEY`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -132,14 +132,16 @@ pub fn report_problems(workspace: &Workspace, ui: &Ui) -> Result<Vec<String>, Cl
     Ok(lines)
 }
 
-/// Prints when the ledgers were last fetched, if a remote holds them, so that the user notices old
-/// data.
+/// Prints when the ledgers were last fetched, if a remote holds them and that was more than a minute
+/// ago, so that the user notices old data.
 pub fn print_fetch_age(workspace: &Workspace, ui: &Ui) {
-    if workspace.remote.is_some() {
-        ui.print(view::status::render_age(
-            workspace.repository.last_fetch_time(),
-            &|time| ui.format_time(time),
-        ));
+    if workspace.remote.is_none() {
+        return;
+    }
+    let fetched = workspace.repository.last_fetch_time();
+    let age = view::status::render_age(fetched, ui.now(), &|time| ui.format_time(time));
+    if let Some(line) = age {
+        ui.print(line);
     }
 }
 
@@ -170,10 +172,17 @@ pub fn find_deployer(
     identify_user(workspace).or_else(|| find_first_deployer(rules, kind).cloned())
 }
 
-/// Returns the user as a person of the policy: by the configured public key, else by git's e-mail
-/// address.
+/// Returns the user as a person of the policy: by the key in `GIT_DEPLOY_KEY`, which would sign, else
+/// by the configured public key, else by git's e-mail address.
 pub fn identify_user(workspace: &Workspace) -> Option<Person> {
     let repository = &workspace.repository;
+    let variable_key = || {
+        let source = key_lookup::find_source(Some(repository)).ok()?;
+        let is_variable = source == key_lookup::KeySource::Variable;
+        is_variable
+            .then(|| key_lookup::find_public_key(Some(repository), &source).ok())
+            .flatten()
+    };
     let read = |key: &str| repository.config_string(key).ok().flatten();
     let signer_key = read(key_lookup::SIGNER_KEY_SETTING)
         .map(|text| std::fs::read_to_string(&text).unwrap_or(text));
@@ -183,7 +192,8 @@ pub fn identify_user(workspace: &Workspace) -> Option<Person> {
             .map(PathBuf::from)
             .or_else(key_lookup::default_key_path)
     };
-    let key = signer_key.or_else(|| read_public_key(&public_key_path(&key_file()?)).ok());
+    let key = variable_key().or(signer_key);
+    let key = key.or_else(|| read_public_key(&public_key_path(&key_file()?)).ok());
     let by_key = key
         .and_then(|key| workspace.policy.person_of_key(&key))
         .map(|(person, _)| person);

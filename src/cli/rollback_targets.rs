@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::read_context::{self, EnvironmentSnapshot};
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind};
-use crate::domain::entry::{Action, Target, VerificationResult};
+use crate::domain::entry::{Action, Outcome, Target, VerificationResult};
 use crate::domain::history::RunPeriod;
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, Person};
@@ -113,23 +113,56 @@ pub fn find_newest(
 }
 
 /// Finds the newest good releases in the form that is displayed. Also lists components without a good
-/// release.
+/// release, with the reason. `accepts` selects releases by their contents.
 pub fn build_good_releases(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
     components: BTreeSet<ComponentName>,
-    accepts: &dyn Fn(&ComponentName, &GoodRelease) -> bool,
+    accepts: &dyn Fn(&ComponentName, Option<Content>) -> bool,
 ) -> Result<good::GoodReleases, CliError> {
-    let mut releases = find_newest(workspace, snapshot, &components, accepts)?;
-    let component = |component: ComponentName| {
-        let release = releases.remove(&component).map(GoodRelease::into_row);
-        good::ComponentRelease { component, release }
+    let accepts_release = |component: &ComponentName, release: &GoodRelease| {
+        accepts(component, Some(release.content))
     };
-    let components = components.into_iter().map(component).collect();
+    let mut releases = find_newest(workspace, snapshot, &components, &accepts_release)?;
+    let mut rows = Vec::new();
+    for component in components {
+        let release = releases.remove(&component).map(GoodRelease::into_row);
+        let reason = match &release {
+            Some(_) => None,
+            None => explain_no_good_release(workspace, snapshot, &component, accepts)?,
+        };
+        rows.push(good::ComponentRelease {
+            component,
+            release,
+            reason,
+        });
+    }
     Ok(good::GoodReleases {
         environment: snapshot.name().clone(),
-        components,
+        components: rows,
     })
+}
+
+/// Returns why none of the releases of a component is good: `8f3c2a1 is on hold`. Returns `None` if
+/// there is no such release.
+fn explain_no_good_release(
+    workspace: &Workspace,
+    snapshot: &EnvironmentSnapshot<'_>,
+    component: &ComponentName,
+    accepts: &dyn Fn(&ComponentName, Option<Content>) -> bool,
+) -> Result<Option<String>, CliError> {
+    let is_candidate = |period: &RunPeriod<'_>| accepts(component, period.content);
+    let rejected = find_rejected(workspace, snapshot, component, &is_candidate)?;
+    let last_attempt = snapshot.state().last_attempt(component);
+    let failed = last_attempt
+        .and_then(|entry| entry.statement.component_result(component))
+        .filter(|result| matches!(result.outcome, Outcome::Failed | Outcome::RolledBack))
+        .map(|result| format!("{} failed", result.target.commit.0.prefix(7)));
+    let rejected = rejected
+        .iter()
+        .map(|it| format!("{} is {}", it.commit.0.prefix(7), it.reason));
+    let reasons: Vec<String> = failed.into_iter().chain(rejected).collect();
+    Ok((!reasons.is_empty()).then(|| format!("{component}: {}", reasons.join(", "))))
 }
 
 /// Why a release is not good.

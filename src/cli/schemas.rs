@@ -45,7 +45,7 @@ pub const KINDS: &[DocumentKind] = &[
     ),
     DocumentKind::new::<view::contains::ContainmentReport>(
         "contains",
-        "Whether a change is in an environment: `contains`.",
+        "Whether a change is in one or several environments: `contains`.",
     ),
     DocumentKind::new::<view::destroyed::DestroyReport>(
         "destroyed",
@@ -95,6 +95,10 @@ pub const KINDS: &[DocumentKind] = &[
     DocumentKind::new::<view::replay::ReplayReport>(
         "policy-test",
         "How a proposal would have decided past deployments: `policy test`.",
+    ),
+    DocumentKind::new::<view::deployment_diff::PromotionDiffs>(
+        "promotion-diffs",
+        "What a promotion would change in each environment: `diff` without arguments.",
     ),
     DocumentKind::new::<super::commands::repair::RepairDocument>(
         "repair",

@@ -133,7 +133,8 @@ impl LeftOutComponent {
     }
 }
 
-/// Renders the text: the changes, every rule, and the decision in one line.
+/// Renders the text: the changes, every rule that does not pass, the number of the others, and the
+/// decision in one line.
 pub fn render_text(check: &DeploymentCheck<'_>, width: Option<usize>) -> String {
     let verb = match check.deployment.kind {
         DeploymentKind::Rollback => "Roll back",
@@ -160,11 +161,7 @@ pub fn render_text(check: &DeploymentCheck<'_>, width: Option<usize>) -> String 
         // The command is not wrapped, so that it can be copied.
         lines.push(format!("      → {}", remark.command));
     }
-    lines.extend(verdict::render_verdict(
-        check.verdict,
-        verdict::PassedRules::Named,
-        width,
-    ));
+    lines.extend(verdict::render_verdict(check.verdict, width));
     let (mark, answer) = match check.verdict.decision() {
         Decision::Allowed if check.left_out.is_empty() => (Mark::Yes, "the rules allow it"),
         Decision::Allowed => (Mark::No, "the rules allow only a part of it"),

@@ -16,10 +16,20 @@ use crate::domain::text::sanitize;
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainmentReport {
-    /// The environment.
-    pub environment: EnvName,
     /// The revision or environment that was asked for.
     pub revision: String,
+    /// Whether every environment contains all of the change.
+    pub answer: ContainmentAnswer,
+    /// The environments that were asked for.
+    pub environments: Vec<EnvironmentContainment>,
+}
+
+/// One environment.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvironmentContainment {
+    /// Its name.
+    pub environment: EnvName,
     /// Whether the environment contains all of the change.
     pub answer: ContainmentAnswer,
     /// The components affected by the change, by name.
@@ -115,30 +125,54 @@ impl ComponentAnswer {
     }
 }
 
-impl ContainmentReport {
-    /// Returns the answer for all components together: one "no" decides.
-    pub fn overall_answer(components: &[ComponentContainment]) -> ContainmentAnswer {
-        let any = |answer| components.iter().any(|it| it.result.answer() == answer);
+impl ContainmentAnswer {
+    /// Returns the answer for several parts together: one "no" decides.
+    pub fn combine(answers: impl Iterator<Item = Self>) -> Self {
+        let answers: Vec<Self> = answers.collect();
         match (
-            any(ContainmentAnswer::No),
-            any(ContainmentAnswer::CannotTell),
+            answers.contains(&Self::No),
+            answers.contains(&Self::CannotTell),
         ) {
-            (true, _) => ContainmentAnswer::No,
-            (_, true) => ContainmentAnswer::CannotTell,
-            _ => ContainmentAnswer::Yes,
+            (true, _) => Self::No,
+            (_, true) => Self::CannotTell,
+            _ => Self::Yes,
         }
     }
 }
 
-/// Renders the text: the answer, then one line per component. `subject` is the first line of the
-/// commit message, if the revision is a commit.
+impl EnvironmentContainment {
+    /// Creates the answer for an environment from those for its components.
+    pub fn new(environment: EnvName, components: Vec<ComponentContainment>) -> Self {
+        let answers = components.iter().map(|it| it.result.answer());
+        Self {
+            environment,
+            answer: ContainmentAnswer::combine(answers),
+            components,
+        }
+    }
+}
+
+/// Renders the text: for each environment the answer, then one line per component. `subject` is the
+/// first line of the commit message, if the revision is a commit.
 pub fn render_text(
-    contains: &ContainmentReport,
+    report: &ContainmentReport,
+    subject: Option<&str>,
+    width: Option<usize>,
+) -> String {
+    let environments = report.environments.iter();
+    let texts = environments.map(|it| render_environment(it, &report.revision, subject, width));
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+/// Renders the answer for one environment.
+fn render_environment(
+    contains: &EnvironmentContainment,
+    revision: &str,
     subject: Option<&str>,
     width: Option<usize>,
 ) -> String {
     let subject = subject.map_or_else(String::new, |subject| format!(" \"{}\"", sanitize(subject)));
-    let (environment, revision) = (&contains.environment, format_revision(&contains.revision));
+    let (environment, revision) = (&contains.environment, format_revision(revision));
     let heading = match contains.answer {
         ContainmentAnswer::Yes => format!("{environment} has {revision}{subject}:"),
         ContainmentAnswer::No => format!("{environment} does not have {revision}{subject}:"),

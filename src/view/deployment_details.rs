@@ -165,15 +165,49 @@ impl DeploymentDetails {
         parts.join(", ")
     }
 
-    /// Returns the details as lines of text. Lists only failed commands, and omits the description.
+    /// Returns the details as phrases for the log, without the fields of the origin except the address
+    /// of the CI run.
+    pub fn to_phrases(&self) -> Vec<String> {
+        let mut phrases = Vec::new();
+        phrases.extend(self.describe_description());
+        phrases.extend(Some(self.summarize()).filter(|it| !it.is_empty()));
+        let run_url = self.origin.as_ref().and_then(|it| it.run_url.as_ref());
+        phrases.extend(run_url.map(|url| format!("run {url}")));
+        phrases.extend(self.describe_failures());
+        phrases.extend(self.logs.iter().map(|log| format!("log {log}")));
+        phrases
+    }
+
+    /// Returns the first line of the description and the number of the others.
+    fn describe_description(&self) -> Option<String> {
+        let description = self.description.as_ref()?.as_str();
+        let mut lines = description.lines().filter(|line| !line.trim().is_empty());
+        let first = lines.next()?;
+        Some(match lines.count() {
+            0 => format!("\"{first}\""),
+            others => format!("\"{first}\" and {others} more"),
+        })
+    }
+
+    /// Returns the failed commands in one phrase. Leaves out that of an `exec`, whose status the log
+    /// shows.
+    fn describe_failures(&self) -> Option<String> {
+        let failed = self
+            .commands
+            .iter()
+            .filter(|command| command.status != 0 && command.step != CommandStep::Exec);
+        let commands: Vec<String> = failed.map(CommandDetails::describe_failure).collect();
+        (!commands.is_empty()).then(|| commands.join(", "))
+    }
+
+    /// Returns the details as lines of text. Lists only failed commands.
     pub fn to_lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
+        lines.extend(self.describe_description());
         let summary = self.summarize();
         lines.extend((!summary.is_empty()).then_some(summary));
         lines.extend(self.origin.as_ref().map(OriginDetails::to_text));
-        let failed = self.commands.iter().filter(|command| command.status != 0);
-        let commands: Vec<String> = failed.map(CommandDetails::describe_failure).collect();
-        lines.extend((!commands.is_empty()).then(|| commands.join(", ")));
+        lines.extend(self.describe_failures());
         lines.extend(self.logs.iter().map(|log| format!("log {log}")));
         lines
     }

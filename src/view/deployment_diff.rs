@@ -35,6 +35,15 @@ pub struct DeploymentDiff {
     pub truncated: bool,
 }
 
+/// What a promotion would change in each environment: the body of `git-deploy/promotion-diffs/v1`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PromotionDiffs {
+    /// The environments in the order of promotion, each compared with the one before it. Environments
+    /// that are promoted from none, or from one in which nothing runs, are left out.
+    pub environments: Vec<DeploymentDiff>,
+}
+
 /// One component.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -31,6 +31,9 @@ pub struct ComponentRelease {
     /// The last healthy release; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<GoodReleaseRow>,
+    /// Why there is none, if something was deployed: the newest releases, and why they are not good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A healthy release.
@@ -72,19 +75,26 @@ pub fn render_text(
         sequence: 0,
         ..release.clone()
     };
-    for (components, release) in grouping::group_rows(
-        good.components
-            .iter()
-            .map(|it| (&it.component, it.release.as_ref().map(without_sequence))),
-    ) {
+    for (components, (release, reason)) in grouping::group_rows(good.components.iter().map(|it| {
+        let release = it.release.as_ref().map(without_sequence);
+        (&it.component, (release, it.reason.clone()))
+    })) {
         let Some(release) = release else {
-            let none = Cell::styled("nothing yet", Mark::No.style());
+            let word = if reason.is_some() {
+                "none"
+            } else {
+                "nothing yet"
+            };
+            let none = Cell::styled(word, Mark::No.style());
             let rest = [none, Cell::from(dash()), Cell::from(dash())];
             table.add_row(
                 [Cell::from(components), dash().into(), dash().into()]
                     .into_iter()
                     .chain(rest),
             );
+            if let Some(reason) = reason {
+                table.add_remark(Cell::styled(reason, Mark::Warning.style()));
+            }
             continue;
         };
         let word = if release.verified {

@@ -7,7 +7,7 @@ use super::deployment_details::DeploymentDetails;
 use super::symbols::Mark;
 use super::table::{Cell, Table};
 use crate::domain::entry::{
-    ComponentResult, Deployment, Outcome, Statement, Target, Tone, VerificationResult,
+    Action, ComponentResult, Deployment, Outcome, Statement, Target, Tone, VerificationResult,
 };
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
@@ -52,6 +52,15 @@ pub struct LogEntry {
     pub tone: Tone,
     /// What the entry is about, in words.
     pub summary: String,
+    /// The command of an `exec`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Line>,
+    /// The exit status of that command, if it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_status: Option<u8>,
+    /// The comment or reason of an entry that is not a deployment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// The components that the entry deploys.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<EntryComponent>,
@@ -93,6 +102,17 @@ pub fn describe_entry(
     start: Option<&Statement>,
 ) -> LogEntry {
     let text = statement.action.body().log();
+    let command = [Some(statement), start]
+        .into_iter()
+        .flatten()
+        .find_map(Statement::deployment)
+        .and_then(|deployment| deployment.command.clone());
+    let exit_status = match &statement.action {
+        Action::Finish(finish) => finish.status,
+        _ => None,
+    };
+    let is_deployment = statement.deployment().is_some() || start.is_some();
+    let comment = statement.action.body().free_text();
     LogEntry {
         entry,
         ledger: statement.ledger.clone(),
@@ -103,11 +123,25 @@ pub fn describe_entry(
         action: statement.action.name(),
         result: text.verb,
         tone: text.tone,
-        summary: text.object,
+        summary: match &command {
+            Some(_) => describe_exec(exit_status, &text.object),
+            None => text.object,
+        },
+        command,
+        exit_status,
+        comment: comment.filter(|_| !is_deployment).map(str::to_owned),
         components: entry_components(statement),
         approved_by: statement.approved_by().to_vec(),
         break_glass: statement.break_glass().cloned(),
         details: DeploymentDetails::new(statement, start),
+    }
+}
+
+/// Describes an `exec`: its exit status if it failed, and the components that it ran in.
+fn describe_exec(exit_status: Option<u8>, components: &str) -> String {
+    match exit_status {
+        Some(status) if status != 0 => format!("exit status {status} in {components}"),
+        _ => format!("a command in {components}"),
     }
 }
 
@@ -164,22 +198,12 @@ fn build_table(log: &LogPage, with_ledgers: bool, when: &dyn Fn(Time) -> String)
             Tone::Started => Mark::Live.style(),
             Tone::Neutral => anstyle::Style::new(),
         };
-        let break_glass = log_entry
-            .break_glass
-            .as_ref()
-            .map_or_else(String::new, |reason| format!(", BREAK-GLASS \"{reason}\""));
-        let references = log_entry.details.summarize();
-        let references = if references.is_empty() {
-            references
-        } else {
-            format!(", {references}")
-        };
         let id = log_entry.entry.0.prefix(10);
         table.add_row([
             Cell::from(when(log_entry.at)),
             Cell::from(location),
             Cell::styled(log_entry.result, style),
-            Cell::from(format!("{}{references}{break_glass}", log_entry.summary)),
+            Cell::from(&log_entry.summary),
             Cell::from(format_signers(log_entry)),
             Cell::from(if with_ledgers {
                 format!("{}@{id}", log_entry.ledger)
@@ -187,21 +211,48 @@ fn build_table(log: &LogPage, with_ledgers: bool, when: &dyn Fn(Time) -> String)
                 id
             }),
         ]);
+        add_remarks(&mut table, log_entry);
     }
     table
 }
 
-/// Returns who signed, on whose behalf, and who approved.
+/// Adds what does not fit in the row of an entry: why the rules were overridden, who approved it,
+/// and its details.
+fn add_remarks(table: &mut Table, log_entry: &LogEntry) {
+    if let Some(reason) = &log_entry.break_glass {
+        table.add_remark(Cell::styled(
+            format!("BREAK-GLASS \"{reason}\""),
+            Mark::No.style(),
+        ));
+    }
+    let people: Vec<&str> = log_entry.approved_by.iter().map(Person::as_str).collect();
+    let approved = (!people.is_empty()).then(|| format!("approved by {}", people.join(", ")));
+    // The summary of some actions already quotes the comment.
+    let comment = log_entry
+        .comment
+        .as_ref()
+        .filter(|comment| !log_entry.summary.contains(comment.as_str()))
+        .map(|comment| format!("\"{comment}\""));
+    let command = log_entry
+        .command
+        .as_ref()
+        .map(|command| format!("$ {command}"));
+    let parts: Vec<String> = command
+        .into_iter()
+        .chain(approved)
+        .chain(comment)
+        .chain(log_entry.details.to_phrases())
+        .collect();
+    if !parts.is_empty() {
+        table.add_remark(Cell::styled(parts.join(" · "), Mark::None.style()));
+    }
+}
+
+/// Returns who signed, and on whose behalf.
 fn format_signers(log_entry: &LogEntry) -> String {
     let behalf = log_entry
         .requested_by
         .as_ref()
         .map_or_else(String::new, |person| format!(" for {person}"));
-    let people: Vec<&str> = log_entry.approved_by.iter().map(Person::as_str).collect();
-    let approved = if people.is_empty() {
-        String::new()
-    } else {
-        format!(", approved by {}", people.join(", "))
-    };
-    format!("by {}{behalf}{approved}", log_entry.by)
+    format!("by {}{behalf}", log_entry.by)
 }

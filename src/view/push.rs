@@ -93,11 +93,7 @@ fn render_update(update: &JudgedUpdate<'_>) -> Vec<String> {
             .chain(wrap::wrap_hanging("    ", &summary, Some(WRAP_WIDTH)))
             .collect()
     };
-    let mut rules = verdict::render_verdict(
-        update.verdict,
-        verdict::PassedRules::Counted,
-        Some(WRAP_WIDTH),
-    );
+    let mut rules = verdict::render_verdict(update.verdict, Some(WRAP_WIDTH));
     if rules.len() > MAX_LINES {
         let more = rules.len() - MAX_LINES;
         rules.truncate(MAX_LINES);

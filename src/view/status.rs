@@ -3,14 +3,18 @@
 //!
 //! The document lists every component. In the table, equal components share one row.
 
+mod release;
 mod remarks;
 mod report;
 mod text;
 
+pub use release::render_release;
 pub use report::{
-    ComponentState, ComponentStatus, EnvironmentStatus, HeldComponent, LockInfo, StatusReport,
+    BreakGlassUse, CommitPlacement, ComponentState, ComponentStatus, EnvironmentStatus,
+    FailedComponent, HeldComponent, LockInfo, PendingApproval, ReleaseStatus, StatusReport,
+    UnfinishedRun,
 };
-pub use text::{RowSharing, render_age, render_text};
+pub use text::{RowSharing, TextOptions, render_age, render_text};
 
 #[cfg(test)]
 mod tests {
@@ -39,6 +43,17 @@ mod tests {
                 .collect(),
             lock: None,
             yanked: None,
+            placement: None,
+            artifacts: Vec::new(),
+        }
+    }
+
+    fn options(sharing: RowSharing) -> TextOptions {
+        TextOptions {
+            sharing,
+            with_artifacts: false,
+            width: None,
+            now: "2026-03-05T10:00:00Z".parse().unwrap(),
         }
     }
 
@@ -50,6 +65,13 @@ mod tests {
             expires: None,
             expired: false,
             holds: Vec::new(),
+            failures: Vec::new(),
+            break_glass: Vec::new(),
+            unfinished_runs: Vec::new(),
+            approvals: Vec::new(),
+            last_released: None,
+            released_by: None,
+            release_status: None,
             components,
             undeclared: Vec::new(),
             renamed: std::collections::BTreeMap::new(),
@@ -90,7 +112,7 @@ mod tests {
     /// Checks that the table has few lines, however many components there are.
     #[test]
     fn equal_components_share_rows() {
-        let text = render_text(&sample(), RowSharing::Equal, None, &|time| {
+        let text = render_text(&sample(), options(RowSharing::Equal), &|time| {
             time.to_string()[11..16].to_owned()
         });
         assert_eq!(
@@ -115,7 +137,7 @@ mod tests {
         components[11]
             .missing_commits
             .push("993c2a10aa05736482d4523166f70cb561afa111".parse().unwrap());
-        let text = super::render_text(&some, RowSharing::Equal, None, &|_| "10:00".to_owned());
+        let text = super::render_text(&some, options(RowSharing::Equal), &|_| "10:00".to_owned());
         let text = anstream::adapter::strip_str(&text).to_string();
         assert_eq!(
             text.lines().skip(1).take(3).collect::<Vec<_>>(),
@@ -125,7 +147,9 @@ mod tests {
                 "             others (38)  1.5.0    8f3c2a1  live       10:00  ci  13",
             ]
         );
-        let all = super::render_text(&sample(), RowSharing::None, None, &|time| time.to_string());
+        let all = super::render_text(&sample(), options(RowSharing::None), &|time| {
+            time.to_string()
+        });
         assert_eq!(
             all.lines().filter(|line| line.contains("1.5.0")).count(),
             40

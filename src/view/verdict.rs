@@ -12,21 +12,9 @@ use crate::domain::verdict::{Check, CheckResult, Decision, Verdict};
 /// The width of the column of rule names.
 const RULE_WIDTH: usize = 20;
 
-/// How the rules that pass are rendered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PassedRules {
-    /// Only their number.
-    Counted,
-    /// Their names, and the details of those that have any.
-    Named,
-}
-
-/// Renders a verdict as styled lines, indented by two columns. Rules that do not pass come first.
-pub fn render_verdict(
-    verdict: &Verdict,
-    passed_rules: PassedRules,
-    width: Option<usize>,
-) -> Vec<String> {
+/// Renders a verdict as styled lines, indented by two columns: the rules that do not pass, and the
+/// number of the others.
+pub fn render_verdict(verdict: &Verdict, width: Option<usize>) -> Vec<String> {
     let (passed, unmet): (Vec<&Check>, Vec<&Check>) = verdict
         .checks
         .iter()
@@ -35,27 +23,7 @@ pub fn render_verdict(
         .into_iter()
         .flat_map(|check| render_check(check, width))
         .collect();
-    if passed_rules == PassedRules::Named {
-        let (without_detail, with_detail): (Vec<&Check>, Vec<&Check>) = passed
-            .into_iter()
-            .partition(|check| check.detail.is_empty());
-        lines.extend(
-            with_detail
-                .into_iter()
-                .flat_map(|check| render_check(check, width)),
-        );
-        if !without_detail.is_empty() {
-            let names: Vec<&str> = without_detail
-                .iter()
-                .map(|check| check.rule.name())
-                .collect();
-            lines.extend(wrap::wrap_hanging(
-                &format!("  {} ", Mark::Yes),
-                &names.join(", "),
-                width,
-            ));
-        }
-    } else if !passed.is_empty() {
+    if !passed.is_empty() {
         let other = if lines.is_empty() { "" } else { "other " };
         let rules = if passed.len() == 1 { "rule" } else { "rules" };
         lines.push(format!("  {} {} {other}{rules}", Mark::Yes, passed.len()));

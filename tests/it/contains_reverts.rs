@@ -101,7 +101,7 @@ fn reverts_count_if_they_are_in_effect() {
                 .deploy(&["contains", "dev", &change, "--json"])
                 .fails(1)
                 .json();
-            let result = &json["components"][0]["result"];
+            let result = &json["environments"][0]["components"][0]["result"];
             let reverted_by = result["revertedBy"].as_str().unwrap();
             assert!(
                 result["reason"]

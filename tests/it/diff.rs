@@ -165,6 +165,7 @@ fn contains_finds_picked_commits() {
         (&told["schema"], &told["answer"]),
         (&"git-deploy/contains/v1".into(), &"no".into())
     );
+    let told = &told["environments"][0];
     assert_eq!(told["components"][1]["component"], "web");
     let found = serde_json::json!({ "answer": "yes", "match": "patch", "cherryPicks": [alice.rev("release")] });
     assert_eq!(told["components"][1]["result"], found);

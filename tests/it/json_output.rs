@@ -25,6 +25,7 @@ fn every_kind_is_printed() {
         "show",
         "check stage",
         "contains dev",
+        "diff",
         "diff stage dev",
         "plan dev",
         "good dev",

@@ -3,7 +3,7 @@
 //!
 //! If the environment cannot be determined for certain, the command fails and asks for the name.
 
-use crate::cli::bound_environment::{BoundEnvironment, Purpose, find_bound};
+use crate::cli::bound_environment::{BoundEnvironment, Purpose, find_bound, is_in_ci_job};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::name::{ComponentName, EnvName};
@@ -42,6 +42,11 @@ impl EnvRevArgs {
     /// Returns the two arguments as they were typed: the environment and the revision.
     pub fn as_typed(&self) -> (Option<&str>, Option<&str>) {
         (self.env.as_deref(), self.rev.as_deref())
+    }
+
+    /// Returns whether neither argument was typed and no CI job determines the environment.
+    pub fn are_open(&self) -> bool {
+        self.as_typed() == (None, None) && !is_in_ci_job()
     }
 
     /// Parses the reversed order `COMPONENT ENV`, as in `api prod`. `all prod` selects no
@@ -134,6 +139,46 @@ impl EnvArg {
         match &self.env {
             Some(name) => Ok(workspace.find_environment(name)?.0.name().clone()),
             None => infer_environment(Purpose::Act, workspace, ui),
+        }
+    }
+}
+
+/// Parses `[ENV…] [REV]`: the environments, and the revision to look for there. Without an
+/// environment, returns all that the policy declares by name. Without a revision, returns `HEAD`.
+///
+/// # Errors
+///
+/// Fails if a word names neither an environment nor, in the last place, a commit.
+pub fn find_environments_and_revision<'w>(
+    workspace: &Workspace,
+    words: &'w [String],
+) -> Result<(Vec<EnvName>, &'w str), CliError> {
+    let all = || {
+        let rules = workspace.policy.environments_in_order().into_iter();
+        let declared = rules.filter(|rules| !rules.is_pattern());
+        declared.map(|rules| rules.name.clone()).collect()
+    };
+    match words {
+        [] => Ok((all(), "HEAD")),
+        [word] if is_environment(workspace, word) => {
+            let name = workspace.find_environment(word)?.0.name().clone();
+            Ok((vec![name], "HEAD"))
+        }
+        [word] if is_commit(workspace, word) => Ok((all(), word)),
+        [word] => Err(explain_no_environment(
+            workspace,
+            word,
+            "it is not a commit in this repository either",
+        )),
+        [environments @ .., revision] => {
+            let mut names: Vec<EnvName> = Vec::new();
+            for word in environments {
+                let name = workspace.find_environment(word)?.0.name().clone();
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+            Ok((names, revision))
         }
     }
 }

@@ -1,36 +1,30 @@
-//! `git deploy contains`: checks whether a change is deployed: by history, by content, or as
-//! another commit with the same change.
-//!
-//! Answers "no" only after examining everything that could prove a "yes". Otherwise the answer is
-//! "cannot tell".
+//! `git deploy contains`: checks whether a change is deployed to one or several environments.
 
-mod change_search;
-mod reverts;
-mod running;
-
-use std::collections::HashMap;
-
-use change_search::{ChangeSearch, SEARCH_LIMIT};
-
-use crate::cli::args::environment::EnvRevArgs;
+use crate::cli::args::environment::find_environments_and_revision;
+use crate::cli::change_search::ChangeSearch;
 use crate::cli::read_context;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::name::ComponentName;
-use crate::ledger::facts::PathCommits;
-use crate::view::contains::{self, ContainmentAnswer, ContainmentReport};
+use crate::view::contains::{self, ContainmentAnswer, ContainmentReport, EnvironmentContainment};
 
 /// Check whether a change is deployed, including cherry-picks
 ///
 /// Finds a change by history, by content, or as another commit that makes the same change. A change
-/// that a later commit reverts is not deployed. If REV names an environment, checks whether ENV has
-/// everything that it runs. Exits with 0 if all of it is deployed, 1 if not, 3 if that cannot be
-/// determined.
+/// that a later commit reverts is not deployed. If REV names an environment, checks whether the other
+/// environments have everything that it runs. Exits with 0 if all of it is deployed to every
+/// environment, 1 if not, 3 if that cannot be determined.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
   Is this fix in production?
     git deploy contains prod 3f2a9c1
+
+  Is it in every environment?
+    git deploy contains 3f2a9c1
+
+  Is it in both of these?
+    git deploy contains stage prod 3f2a9c1
 
   Does prod have everything that stage runs?
     git deploy contains prod stage
@@ -38,35 +32,38 @@ Examples:
   Use it in a script:
     if git deploy contains prod 3f2a9c1; then echo \"deployed\"; fi")]
 pub struct Args {
-    #[command(flatten)]
-    env_rev: EnvRevArgs,
+    /// The environments, and the commit to look for
+    ///
+    /// Without an environment, checks every environment of the policy, apart from those of a pattern.
+    /// Without a commit, looks for HEAD. Of several words, the last one is the commit: a Git revision,
+    /// ENV for everything that an environment runs, or ENV:COMPONENT for the commit of one component
+    /// there.
+    #[arg(value_name = "ENV")]
+    words: Vec<String>,
     /// Only this component (repeatable)
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
 }
 
-/// Prints whether a change is in an environment, and fails unless it is.
+/// Prints whether a change is in the environments, and fails unless it is in all of them.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
-    let (name, rev) = args.env_rev.find(&workspace, ui)?;
-    let revision = rev.unwrap_or("HEAD");
-    let snapshot = read_context::read_environment(&workspace, name.as_str())?;
+    let (names, revision) = find_environments_and_revision(&workspace, &args.words)?;
     let gatherer = workspace.gatherer();
-    let search = ChangeSearch {
-        workspace: &workspace,
-        snapshot: &snapshot,
-        gatherer: &gatherer,
-        path_commits: PathCommits::new(&workspace.repository, &workspace.policy, SEARCH_LIMIT),
-        patch_ids: HashMap::new(),
-    };
-    let (subject, components) = search.find_all(revision, &args.components)?;
-    let answer = ContainmentReport::overall_answer(&components);
+    let (mut environments, mut subject) = (Vec::new(), None);
+    for name in names {
+        let snapshot = read_context::read_environment(&workspace, name.as_str())?;
+        let search = ChangeSearch::new(&workspace, &snapshot, &gatherer);
+        let (found_subject, components) = search.find_all(revision, &args.components)?;
+        subject = found_subject;
+        environments.push(EnvironmentContainment::new(name, components));
+    }
+    let answer = ContainmentAnswer::combine(environments.iter().map(|it| it.answer));
     let report = ContainmentReport {
-        environment: snapshot.name().clone(),
         revision: revision.to_owned(),
         answer,
-        components,
+        environments,
     };
     if ui.json() {
         ui.print_document("contains", &report)?;

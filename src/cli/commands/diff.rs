@@ -3,23 +3,27 @@
 //! A component changes if its content differs, as for a deployment. The commits in between only
 //! explain the change.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod commit_list;
+mod promotions;
+
+use std::collections::BTreeMap;
 
 use clap::builder::RangedU64ValueParser;
+
+use commit_list::CommitList;
 
 use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::deployment_request::require_component;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::id::{CommitId, Oid};
-use crate::domain::name::{ComponentName, LedgerName};
+use crate::domain::id::CommitId;
+use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::policy::Policy;
 use crate::domain::text::Line;
 use crate::git::Error;
 use crate::git::commits_ahead::CommitsAhead;
 use crate::ledger::facts::{FactGatherer, PathCommits};
-use crate::run::default_description::read_subject;
 use crate::view::commit_count::CommitCount;
 use crate::view::deployment_diff::{
     self, CommitSummary, ComponentDiff, ContentChange, DeploymentDiff,
@@ -28,10 +32,14 @@ use crate::view::deployment_diff::{
 /// Show what a deployment would change
 ///
 /// Compares contents component by component, and lists the commits that would be deployed or lost.
-/// `git deploy diff prod stage` shows what a promotion to prod would deploy.
+/// `git deploy diff prod stage` shows what a promotion to prod would deploy. Without arguments,
+/// compares each environment with the one before it.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
+  Show what would be promoted to each environment:
+    git deploy diff
+
   Compare production with HEAD:
     git deploy diff prod
 
@@ -58,23 +66,42 @@ const HISTORY_LIMIT: usize = 10_000;
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
+    if args.env_rev.are_open() {
+        return promotions::run(&workspace, args, ui);
+    }
     let (name, rev) = args.env_rev.find_reviewed_environment(&workspace, ui)?;
-    let snapshot = read_context::read_environment(&workspace, name.as_str())?;
-    let revision = rev.unwrap_or("HEAD");
-    let targets = find_targets(&workspace, &snapshot, revision)?;
+    let diff = read_diff(&workspace, &name, rev.unwrap_or("HEAD"), args)?;
+    if ui.json() {
+        return ui.print_document("diff", &diff);
+    }
+    print_diff(&diff, args, ui);
+    read_context::print_fetch_age(&workspace, ui);
+    Ok(())
+}
+
+/// Compares an environment with a revision.
+fn read_diff(
+    workspace: &Workspace,
+    name: &EnvName,
+    revision: &str,
+    args: &Args,
+) -> Result<DeploymentDiff, CliError> {
+    let snapshot = read_context::read_environment(workspace, name.as_str())?;
+    let targets = find_targets(workspace, &snapshot, revision)?;
     let gatherer = workspace.gatherer();
     let comparison = Comparison {
-        workspace: &workspace,
+        workspace,
         snapshot: &snapshot,
         gatherer: &gatherer,
         path_commits: PathCommits::new(&workspace.repository, &workspace.policy, HISTORY_LIMIT),
     };
-    let diff = comparison.compare(revision, &targets, &args.components)?;
-    if ui.json() {
-        return ui.print_document("diff", &diff);
-    }
+    comparison.compare(revision, &targets, &args.components)
+}
+
+/// Prints a comparison as text, and whether this clone lacks a part of the history for it.
+fn print_diff(diff: &DeploymentDiff, args: &Args, ui: &Ui) {
     ui.print(deployment_diff::render_text(
-        &diff,
+        diff,
         args.number,
         ui.width(),
         &|time| ui.format_time(time),
@@ -84,8 +111,6 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if diff.components.iter().any(lacks_history) {
         ui.eprint("part of the history in between is missing: git fetch --unshallow, or git fetch");
     }
-    read_context::print_fetch_age(&workspace, ui);
-    Ok(())
 }
 
 /// The commit and version that a component would be deployed at.
@@ -340,55 +365,5 @@ impl Comparison<'_> {
             lost.read_commits(self.workspace)?,
             is_truncated,
         ))
-    }
-}
-
-/// A list of distinct commits in the order in which they were added, with the components that they
-/// touch.
-#[derive(Default)]
-struct CommitList {
-    order: Vec<Oid>,
-    touched: BTreeMap<Oid, BTreeSet<ComponentName>>,
-    is_truncated: bool,
-}
-
-impl CommitList {
-    fn add(&mut self, component: &ComponentName, ahead: Option<CommitsAhead>) {
-        let Some(ahead) = ahead else { return };
-        self.is_truncated |= ahead.is_truncated;
-        for id in ahead.commits {
-            let touched = self.touched.entry(id).or_default();
-            if touched.is_empty() {
-                self.order.push(id);
-            }
-            touched.insert(component.clone());
-        }
-    }
-
-    /// Reads the commits and sorts them, newest first. Commits of the same date keep the order of
-    /// history.
-    fn read_commits(self, workspace: &Workspace) -> Result<Vec<CommitSummary>, CliError> {
-        let mut commits = Vec::new();
-        for id in &self.order {
-            let commit = workspace
-                .repository
-                .read_commit(*id)
-                .context(ErrorKind::CannotTell, "cannot read a commit")?;
-            commits.push(CommitSummary {
-                commit: CommitId(*id),
-                subject: read_subject(&commit).unwrap_or_default(),
-                author: read_context::find_author(workspace, commit.author()),
-                at: commit.committer_time,
-                components: self
-                    .touched
-                    .get(id)
-                    .into_iter()
-                    .flatten()
-                    .cloned()
-                    .collect(),
-            });
-        }
-        commits.sort_by_key(|commit| std::cmp::Reverse(commit.at));
-        Ok(commits)
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! The walk filters ledger commits by their messages, and opens only the entries that pass.
 
+mod causal_order;
 mod entry_filter;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::iter::Peekable;
+use std::collections::BTreeSet;
 
 use clap::builder::RangedU64ValueParser;
 
+use causal_order::{EntryMerger, LedgerWalk};
 use entry_filter::{Criteria, EntryFilter};
 
 use crate::cli::args::inputs::parse_label;
@@ -18,10 +19,9 @@ use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{HistoryRole, Statement};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::EntryId;
-use crate::domain::name::{ComponentName, EnvName, Label, LedgerName, Person};
+use crate::domain::name::{ComponentName, EnvName, Label, Person};
 use crate::domain::state::{Scope, State};
 use crate::domain::text::Line;
-use crate::git::Repository;
 use crate::ledger::facts::WalkedEntry;
 use crate::view::log::{self, LogEntry, LogPage};
 
@@ -111,7 +111,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 .history()
                 .walk(*tip)
                 .filter(move |walked| filter.accepts(walked));
-            walks.push((ledger.clone(), accepted.peekable()));
+            walks.push(LedgerWalk::new(ledger.clone(), accepted));
         }
     }
     let entry_filter = EntryFilter::new(criteria);
@@ -121,8 +121,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         let is_match = entry_filter.matches(statement, start);
         Ok(is_match.then(|| log::describe_entry(id, statement, start)))
     };
-    let page = merge_newest(&workspace.repository, walks, args.number, &describe)
-        .context(ErrorKind::CannotTell, "cannot read the ledgers")?;
+    let page = read_page(
+        EntryMerger::new(&workspace.repository, walks),
+        args.number,
+        &describe,
+    )
+    .context(ErrorKind::CannotTell, "cannot read the ledgers")?;
     let is_filtered = has_criteria || !args.components.is_empty();
     print_page(ui, &workspace, &page, args.number, is_filtered)
 }
@@ -211,50 +215,23 @@ impl CommitFilter {
     }
 }
 
-/// Merges walks, each newest first, into one page of at most `number` entries. `describe` returns
-/// `None` for an entry that is left out.
-fn merge_newest(
-    repository: &Repository,
-    mut walks: Vec<(
-        LedgerName,
-        Peekable<impl Iterator<Item = crate::git::Result<WalkedEntry>>>,
-    )>,
+/// Reads a page of at most `number` entries. `describe` returns `None` for an entry that is left out.
+fn read_page<I: Iterator<Item = crate::git::Result<WalkedEntry>>>(
+    mut merger: EntryMerger<'_, I>,
     number: usize,
     describe: &dyn Fn(EntryId, &Statement) -> crate::git::Result<Option<LogEntry>>,
 ) -> crate::git::Result<LogPage> {
     let mut entries = Vec::new();
-    loop {
-        let mut next: BTreeMap<_, usize> = BTreeMap::new();
-        for (index, (_, walk)) in walks.iter_mut().enumerate() {
-            // An error comes first, because the times of the entries after it are unknown.
-            let time = match walk.peek() {
-                Some(Ok(walked)) => Some(walked.at()),
-                Some(Err(_)) => None,
-                None => continue,
-            };
-            next.insert((time.is_none(), time, std::cmp::Reverse(index)), index);
-        }
-        let Some((_, index)) = next.pop_last() else {
-            return Ok(LogPage {
-                entries,
-                truncated: false,
-            });
-        };
-        let Some((ledger, walk)) = walks.get_mut(index) else {
-            continue;
-        };
-        let Some(walked) = walk.next() else { continue };
-        let id = walked?.id;
-        let entry = repository.read_entry_for_display(ledger, &repository.read_commit(id.0)?)?;
+    let mut truncated = false;
+    while let Some((id, entry)) = merger.next_newest()? {
         let Some(described) = describe(id, &entry.statement)? else {
             continue;
         };
         if entries.len() == number {
-            return Ok(LogPage {
-                entries,
-                truncated: true,
-            });
+            truncated = true;
+            break;
         }
         entries.push(described);
     }
+    Ok(LogPage { entries, truncated })
 }

@@ -14,11 +14,11 @@ use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
 use crate::cli::deployment_request::{self, find_environment_policy};
 use crate::cli::read_context::{self, EnvironmentSnapshot};
-use crate::cli::rollback_targets::{self, GoodRelease};
+use crate::cli::rollback_targets;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
 use crate::domain::entry::{self, Outcome};
-use crate::domain::id::{CommitId, Digest};
+use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
 use crate::view::good;
@@ -214,8 +214,8 @@ fn list_targets(
     } else {
         named_components.clone()
     };
-    let is_candidate = |component: &ComponentName, release: &GoodRelease| {
-        differs_from_running(snapshot, component, Some(release.content))
+    let is_candidate = |component: &ComponentName, content: Option<Content>| {
+        differs_from_running(snapshot, component, content)
     };
     let report =
         rollback_targets::build_good_releases(workspace, snapshot, components, &is_candidate)?;

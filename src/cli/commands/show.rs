@@ -1,30 +1,29 @@
 //! `git deploy show`: shows the path of one commit to production: its builds and tests, where it
 //! ran, and what blocks the next step.
 
+mod current;
 mod evidence;
 mod inclusion;
-
-use std::collections::{BTreeMap, BTreeSet};
+mod next_step;
 
 use evidence::summarize_evidence;
 use inclusion::{Inclusion, InclusionFinder};
+use next_step::PromotionProgress;
 
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::{DeploymentKind, Statement, VerificationResult};
+use crate::domain::entry::{Statement, VerificationResult};
 use crate::domain::history::{AttemptFailure, History, LatestEvent, RunSubject};
 use crate::domain::id::CommitId;
-use crate::domain::name::{ComponentName, EnvName, LedgerName};
+use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::rules::SKEW;
 use crate::domain::time::Time;
 use crate::ledger::deployment_history::read_recent_histories;
 use crate::ledger::facts::{FactGatherer, PathCommits};
-use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
-use crate::view::contains::MatchKind;
 use crate::view::deployment_details::DeploymentDetails;
 use crate::view::show::{
-    self, CommitReport, EnvironmentRow, EvidenceRow, IncludedWith, NextStep, RunRow, RunState,
+    self, CommitReport, EnvironmentRow, EvidenceRow, IncludedWith, RunRow, RunState,
 };
 
 /// Show the path of a commit to production
@@ -122,43 +121,19 @@ impl CommitReader<'_> {
     /// Returns the environments in promotion order. Includes environments of a pattern only if the
     /// commit was deployed there.
     fn read_environments(&self) -> Result<Vec<EnvironmentRow>, CliError> {
-        let mut reached: BTreeSet<EnvName> = BTreeSet::new();
+        let mut progress = PromotionProgress::default();
         let mut rows = Vec::new();
         for snapshot in read_context::read_environments(self.workspace)? {
-            let runs = self.find_runs(&snapshot).context(
+            let mut runs = self.find_runs(&snapshot).context(
                 ErrorKind::CannotTell,
                 format!("cannot read what ran in {}", snapshot.name()),
             )?;
-            let has_run = runs.iter().any(is_running_or_past);
-            // A run of the commit itself or of equal content counts for promotion. A run of a later
-            // commit that contains this one does not.
-            let counts_for_promotion =
-                runs.iter()
-                    .filter(|run| is_running_or_past(run))
-                    .any(|run| {
-                        let match_kind = run.with.as_ref().map(|with| with.kind);
-                        matches!(match_kind, None | Some(MatchKind::Content))
-                    });
-            if counts_for_promotion {
-                reached.insert(snapshot.name().clone());
-            }
-            let is_deploying = runs.iter().any(|run| run.state == RunState::Deploying);
+            let is_missing = self.compare_with_running(&snapshot, &mut runs)?;
+            progress.add(snapshot.name(), &runs);
             if snapshot.rules.is_pattern() && runs.is_empty() {
                 continue;
             }
-            // The first previous environment that the commit has not reached yet.
-            let previous = snapshot
-                .rules
-                .promote_from
-                .iter()
-                .find(|previous| !reached.contains(*previous));
-            let next = match previous {
-                _ if has_run || is_deploying || snapshot.rules.is_pattern() => None,
-                Some(previous) => Some(NextStep::After {
-                    environment: previous.clone(),
-                }),
-                None => Some(self.evaluate_rules(&snapshot)),
-            };
+            let next = self.find_next_step(&snapshot, &runs, is_missing, &progress);
             rows.push(EnvironmentRow {
                 environment: snapshot.name().clone(),
                 runs,
@@ -228,6 +203,7 @@ impl CommitReader<'_> {
                 commit: period.commit,
                 kind,
             }),
+            reverted_by: None,
             from: period.from,
             to: end,
             verification: period.last_verification(),
@@ -261,6 +237,7 @@ impl CommitReader<'_> {
                 component: component.clone(),
                 state,
                 with: None,
+                reverted_by: None,
                 from: statement.at,
                 to: None,
                 verification: VerificationResult::None,
@@ -282,6 +259,7 @@ impl CommitReader<'_> {
                 RunState::Ran
             },
             with: None,
+            reverted_by: None,
             from: period.from,
             to: period.to,
             verification: period.last_verification(),
@@ -300,34 +278,6 @@ impl CommitReader<'_> {
         let start = self.gatherer.history().start_of(statement)?;
         let start = start.as_ref().map(|entry| &entry.statement);
         Ok(DeploymentDetails::new(statement, start).only_for(component))
-    }
-
-    /// Evaluates the rules as if the commit were deployed to the environment now.
-    fn evaluate_rules(&self, snapshot: &EnvironmentSnapshot<'_>) -> NextStep {
-        let kind = DeploymentKind::Deploy;
-        let Some(by) = read_context::find_deployer(self.workspace, snapshot.rules, kind) else {
-            return NextStep::CannotTell {
-                why: "the policy has no deployers for it".to_owned(),
-            };
-        };
-        let spec = DeploymentSpec {
-            env: &snapshot.env,
-            rules: snapshot.rules,
-            commits: Commits::One(self.commit),
-            selection: Selection::ChangedWithDependents,
-            kind,
-            destroy: false,
-            versions: BTreeMap::new(),
-            artifact: None,
-        };
-        match self.workspace.previewer().preview_start(&by, &spec) {
-            Ok(answer) => NextStep::Evaluated {
-                verdict: answer.verdict,
-            },
-            Err(error) => NextStep::CannotTell {
-                why: error.to_string(),
-            },
-        }
     }
 }
 
@@ -351,6 +301,7 @@ fn find_unfinished_run(
         component: component.clone(),
         state: RunState::Deploying,
         with: None,
+        reverted_by: None,
         from: statement.at,
         to: None,
         verification: VerificationResult::None,

@@ -2,27 +2,32 @@
 //!
 //! Reads only the state at the tip of each ledger, so its cost does not grow with the history.
 
+mod attention;
 mod components;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use components::{describe_lock, find_holds, list_components};
+use attention::{Attention, PlacementFinder};
+use components::{describe_lock, list_components};
 
 use crate::cli::deployment_request::require_component;
 use crate::cli::read_context;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::{Action, StoredEntry};
+use crate::domain::entry::{Action, Statement, StoredEntry};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{BranchName, Policy};
-use crate::domain::state::State;
+use crate::domain::state::{EnvState, State};
 use crate::domain::text::Line;
 use crate::domain::time::Time;
-use crate::ledger::facts::BranchLag;
+use crate::ledger::facts::{BranchLag, FactGatherer};
 use crate::view::commit_count::CommitCount;
-use crate::view::status::{self, ComponentStatus, EnvironmentStatus, RowSharing, StatusReport};
+use crate::view::status::{
+    self, ComponentStatus, EnvironmentStatus, ReleaseStatus, RowSharing, StatusReport, TextOptions,
+};
 
 /// The maximum number of commits to count, which keeps the command fast for environments that were
 /// not deployed to for years.
@@ -33,6 +38,10 @@ const BEHIND_LIMIT: usize = 100;
 /// Also accepts `git deploy status COMPONENT` and `git deploy status COMPONENT ENV`, in which `all`
 /// means every component.
 #[derive(clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent flag of the command line"
+)]
 #[command(after_long_help = "\
 Examples:
   Show all environments:
@@ -43,6 +52,12 @@ Examples:
 
   Show one component in every environment:
     git deploy status api
+
+  Show who released production, and the status of each component:
+    git deploy status all prod
+
+  Follow a deployment to production:
+    git deploy status prod --watch
 
   Fail in CI if production does not match its branch:
     git deploy status prod --exit-code")]
@@ -56,6 +71,12 @@ pub struct Args {
     /// Show one line per component, even if all are at the same release
     #[arg(long)]
     all: bool,
+    /// Also list the artifacts of each component
+    #[arg(long)]
+    artifacts: bool,
+    /// Fetch and show the status again and again, until Ctrl-C
+    #[arg(long, conflicts_with = "exit_code")]
+    watch: bool,
     /// Exit with 1 if an environment differs from its branch
     ///
     /// Compares contents. An environment without a branch in the policy is compared with the
@@ -64,8 +85,42 @@ pub struct Args {
     exit_code: bool,
 }
 
-/// Prints the status table. With `--exit-code`, fails if an environment differs from its branch.
+/// Prints the status. With `--exit-code`, fails if an environment differs from its branch.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    if args.watch {
+        return watch::run(args, ui);
+    }
+    let report = read_report(args, ui)?;
+    if ui.json() {
+        ui.print_document("status", &report)?;
+    } else {
+        ui.print(render(&report, args, ui));
+    }
+    report_differences(&report, ui)
+}
+
+/// Renders the status as text: that of a release if the arguments are `COMPONENT ENV`.
+fn render(report: &StatusReport, args: &Args, ui: &Ui) -> String {
+    let options = TextOptions {
+        sharing: if args.all {
+            RowSharing::None
+        } else {
+            RowSharing::Equal
+        },
+        with_artifacts: args.artifacts,
+        width: ui.width(),
+        now: ui.now(),
+    };
+    let when = |time| ui.format_time(time);
+    if args.second.is_some() {
+        status::render_release(report, options, &when)
+    } else {
+        status::render_text(report, options, &when)
+    }
+}
+
+/// Reads the status of the environments that the arguments name.
+fn read_report(args: &Args, ui: &Ui) -> Result<StatusReport, CliError> {
     let workspace = Workspace::open(ui)?;
     let problems = read_context::report_problems(&workspace, ui)?;
     let (environment, component) = parse_words(args, &workspace)?;
@@ -87,8 +142,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     });
     let yanks = read_context::read_yanks(&workspace, running, contents)
         .context(ErrorKind::CannotTell, "cannot read what was yanked")?;
+    let placement_finder = PlacementFinder::new(&workspace)
+        .context(ErrorKind::CannotTell, "cannot read the remote's branches")?;
+    let gatherer = workspace.gatherer();
     let reader = StatusReader {
         workspace: &workspace,
+        gatherer: &gatherer,
+        placement_finder,
         branch: branch.as_deref(),
         yanks: &yanks,
         branch_lag: BranchLag::new(repository, &workspace.policy, BEHIND_LIMIT),
@@ -104,31 +164,20 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .collect::<Result<_, _>>()?;
     let fetched = remote.and_then(|_| repository.last_fetch_time());
     let remote = workspace.remote.clone();
-    let report = StatusReport {
+    Ok(StatusReport {
         environments,
         branch,
         remote,
         fetched,
         problems,
-    };
-    if ui.json() {
-        ui.print_document("status", &report)?;
-    } else {
-        let sharing = if args.all {
-            RowSharing::None
-        } else {
-            RowSharing::Equal
-        };
-        ui.print(status::render_text(&report, sharing, ui.width(), &|time| {
-            ui.format_time(time)
-        }));
-    }
-    report_differences(&report, ui)
+    })
 }
 
 /// Reads the status of environments. Its fields are the same for all of them.
 struct StatusReader<'a> {
     workspace: &'a Workspace,
+    gatherer: &'a FactGatherer<'a>,
+    placement_finder: PlacementFinder<'a>,
     /// The default branch.
     branch: Option<&'a str>,
     yanks: &'a State,
@@ -163,17 +212,30 @@ impl StatusReader<'_> {
                 content.and_then(|content| yanks.yanked_content(&status.component, content));
             status.yanked = find_yank_reason(commit_yank.or(content_yank));
             count_behind(&self.workspace.policy, &self.branch_lag, tip, status);
+            let own_tip = tip.filter(|_| own_branch.is_some());
+            let find_placement = |commit| self.placement_finder.find(commit, own_tip);
+            status.placement = status.commit.and_then(find_placement);
         }
         let differing = compare
             .then(|| find_differing(self.workspace, snapshot, branch.zip(tip), self.component));
-        let mut holds = find_holds(state);
-        holds.retain(|it| is_shown(&it.component));
+        let attention = Attention::read(state, self.gatherer, self.now, &is_shown)
+            .context(ErrorKind::CannotTell, "cannot read what needs attention")?;
         let policy = &self.workspace.policy;
         let mut renamed = read_context::find_renamed(policy, state);
         renamed.retain(|old, _| is_shown(old));
         let mut undeclared = read_context::find_undeclared(policy, state);
         undeclared.retain(|it| is_shown(it));
+        let newest = find_newest_release(state, &components);
+        let statuses = components.iter().map(|it| it.state.release_status());
         Ok(EnvironmentStatus {
+            last_released: newest.map(|statement| statement.at),
+            released_by: newest.map(|statement| statement.by.clone()),
+            release_status: ReleaseStatus::combine(statuses),
+            holds: attention.holds,
+            failures: attention.failures,
+            unfinished_runs: attention.unfinished_runs,
+            break_glass: attention.break_glass,
+            approvals: attention.approvals,
             name: snapshot.name().clone(),
             branch: own_branch
                 .filter(|branch| Some(*branch) != self.branch)
@@ -181,13 +243,22 @@ impl StatusReader<'_> {
             lock: state.lock().and_then(describe_lock),
             expires: state.expires(),
             expired: state.expires().is_some_and(|end| end <= self.now),
-            holds,
             undeclared,
             renamed,
             components,
             differing_components: differing.transpose()?,
         })
     }
+}
+
+/// Returns the entry that deployed a running component most recently.
+fn find_newest_release<'a>(
+    state: EnvState<'a>,
+    components: &[ComponentStatus],
+) -> Option<&'a Statement> {
+    let live = components.iter();
+    let live = live.filter_map(|it| Some(&state.live_entry(&it.component)?.statement));
+    live.max_by_key(|statement| statement.sequence)
 }
 
 /// Parses the positional arguments: `ENV`, `COMPONENT`, or `COMPONENT ENV`. Returns the environment

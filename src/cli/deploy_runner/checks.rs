@@ -85,11 +85,7 @@ impl DeployRunner<'_> {
                 can_be_approved |= check.remedy.take().is_some();
             }
         }
-        for line in view::verdict::render_verdict(
-            &verdict,
-            view::verdict::PassedRules::Counted,
-            self.ui.width(),
-        ) {
+        for line in view::verdict::render_verdict(&verdict, self.ui.width()) {
             self.ui.eprint(line);
         }
         self.notify(NotifyEvent::ApprovalNeeded, person, deployment, |notice| {
@@ -220,11 +216,7 @@ impl DeployRunner<'_> {
                 format!("cannot tell whether the rules allow it: {consequence}"),
             ),
         };
-        for line in view::verdict::render_verdict(
-            verdict,
-            view::verdict::PassedRules::Counted,
-            self.ui.width(),
-        ) {
+        for line in view::verdict::render_verdict(verdict, self.ui.width()) {
             self.ui.eprint(line);
         }
         if kind == ErrorKind::Denied {

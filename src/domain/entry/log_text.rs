@@ -55,6 +55,14 @@ pub(super) fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
         let shared = shared.map_or_else(String::new, |id| format!(" ({})", commit(id)));
         return format!("{} components{shared}", all.len());
     }
+    if let [first, _, ..] = all[..]
+        && all
+            .iter()
+            .all(|it| it.commit == first.commit && it.version.is_none())
+    {
+        let names = names(all.iter().map(|target| &target.component));
+        return format!("{names} ({})", commit(first.commit));
+    }
     all.into_iter()
         .map(describe_target)
         .collect::<Vec<_>>()
@@ -83,7 +91,6 @@ pub(super) fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> Strin
 /// Describes how the components of a deployment ended.
 pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult]) -> LogText {
     let (verb, tone) = match (overall_outcome(results), kind) {
-        (_, DeploymentKind::Exec) => ("executed", Tone::Neutral),
         ("succeeded", DeploymentKind::Rollback) => ("restored", Tone::Good),
         ("succeeded", DeploymentKind::Hotfix) => ("hotfixed", Tone::Good),
         ("succeeded", _) => ("deployed", Tone::Good),
@@ -110,6 +117,15 @@ pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult]) -> LogT
         phrases.collect::<Vec<_>>().join(", ")
     };
     LogText::new(verb, tone, object)
+}
+
+/// Describes an `exec` that ended with an exit status.
+pub(super) fn exec<'a>(status: u8, in_targets: impl Iterator<Item = &'a Target>) -> LogText {
+    let (verb, tone) = match status {
+        0 => ("executed", Tone::Good),
+        _ => ("failed", Tone::Bad),
+    };
+    LogText::new(verb, tone, targets(in_targets))
 }
 
 /// Returns the most important targets: those that failed, or else those that changed, or else all.

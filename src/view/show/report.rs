@@ -57,7 +57,7 @@ pub struct EnvironmentRow {
     pub environment: EnvName,
     /// What happened to the commit there, per component; empty if it was never deployed there.
     pub runs: Vec<RunRow>,
-    /// What is needed next, if it never ran there.
+    /// What is needed next, if the environment does not have all of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<NextStep>,
 }
@@ -73,6 +73,9 @@ pub struct RunRow {
     /// The commit that was deployed and contains this one, unless it was deployed itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub with: Option<IncludedWith>,
+    /// The commit of the running history that reverts it, if one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reverted_by: Option<CommitId>,
     /// When it began; for a failed attempt, when it ended.
     pub from: Time,
     /// When it ended, if it has.
@@ -106,6 +109,8 @@ pub enum RunState {
     Runs,
     /// It ran.
     Ran,
+    /// It is in the history of the running commit, and a later commit there reverts it.
+    Reverted,
     /// It is being deployed.
     Deploying,
     /// It failed, and the running version is unknown.
@@ -122,7 +127,16 @@ pub enum RunState {
 pub enum NextStep {
     /// The rules were evaluated.
     #[serde(rename = "asked")]
+    #[serde(rename_all = "camelCase")]
     Evaluated {
+        /// The deployer for whom they were evaluated.
+        by: Person,
+        /// The user, if the user may not deploy there.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        not_for: Option<Person>,
+        /// The commit that would be deployed, if it is a later one that contains this commit.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        with: Option<CommitId>,
         /// The verdict; in the document in the form of `git-deploy/check/v1`.
         #[serde(flatten, serialize_with = "verdict::serialize")]
         #[schemars(with = "verdict::VerdictDocument<'_>")]

@@ -17,6 +17,7 @@ fn run(state: RunState, from: &str, to: Option<&str>, by: &str) -> RunRow {
         component: "api".parse().unwrap(),
         state,
         with: None,
+        reverted_by: None,
         from: time(from),
         to: to.map(time),
         verification: VerificationResult::Passed,
@@ -69,7 +70,16 @@ fn path_of_a_commit() {
                 vec![run(RunState::Runs, "10:02", None, "ci")],
                 None,
             ),
-            environment("prod", Vec::new(), Some(NextStep::Evaluated { verdict })),
+            environment(
+                "prod",
+                Vec::new(),
+                Some(NextStep::Evaluated {
+                    by: "ci".parse().unwrap(),
+                    not_for: None,
+                    with: None,
+                    verdict,
+                }),
+            ),
             environment(
                 "far",
                 Vec::new(),

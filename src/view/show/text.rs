@@ -65,7 +65,7 @@ pub fn render_text(
             &|time| format_clock(time, now, dates),
             &mut lines,
         );
-        push_details(row, &layout, &mut lines);
+        push_details(row, &show.subject, &layout, &mut lines);
         if let Some(next) = &row.next {
             let name = if row.runs.is_empty() {
                 row.environment.as_str()
@@ -132,6 +132,32 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// Adds a line with an answer, and the command to type next if there is one.
+    fn push_with_command(
+        &self,
+        mark: Mark,
+        name: &str,
+        answer: &str,
+        command: Option<&str>,
+        lines: &mut Vec<String>,
+    ) {
+        let Some(command) = command else {
+            self.push_line(&mark, name, answer, "", lines);
+            return;
+        };
+        let width = self.name_width;
+        lines.extend(wrap::wrap_with_command(
+            &format!("  {mark} {name:<width$}"),
+            4 + width,
+            answer,
+            "   → ",
+            command,
+            self.width,
+        ));
+    }
+}
+
 /// Formats a time as the UTC time of day, with the date unless it is today.
 fn format_clock(time: Time, now: Time, dates: TimeStyle) -> String {
     let text = time.to_string();
@@ -174,9 +200,9 @@ fn push_runs(
 }
 
 /// Adds the details of the deployments: their inputs, failed commands and logs. Each line appears once,
-/// even if several components have it.
-fn push_details(row: &EnvironmentRow, layout: &Layout, lines: &mut Vec<String>) {
-    let mut shown: Vec<String> = Vec::new();
+/// even if several components have it. Leaves out a description that only repeats the commit's subject.
+fn push_details(row: &EnvironmentRow, subject: &str, layout: &Layout, lines: &mut Vec<String>) {
+    let mut shown: Vec<String> = vec![format!("\"{subject}\"")];
     for line in row.runs.iter().flat_map(|run| run.details.to_lines()) {
         if shown.contains(&line) {
             continue;
@@ -220,6 +246,11 @@ fn describe_run(run: &RunRow, clock: &dyn Fn(Time) -> String) -> (Mark, String) 
                     run.to.map(clock).unwrap_or_default()
                 ),
             )
+        }
+        RunState::Reverted => {
+            let by = run.reverted_by;
+            let by = by.map_or_else(String::new, |commit| format!(" by {}", commit.0.prefix(7)));
+            (Mark::No, format!("reverted{by}; came{with} {from}"))
         }
         RunState::Deploying => (Mark::Live, format!("being deployed since {from}")),
         RunState::Failed => (Mark::No, format!("failed {from}")),
@@ -266,30 +297,27 @@ fn push_next_step(
                 lines,
             );
         }
-        NextStep::Evaluated { verdict } => {
-            match verdict.decision() {
-                Decision::Allowed => {
-                    let command =
-                        format!("git deploy record {} {}", row.environment, commit.short());
-                    let head = format!("  {} {name:<1$}", Mark::Yes, layout.name_width);
-                    let indent = 4 + layout.name_width;
-                    let text = "may be deployed";
-                    lines.extend(wrap::wrap_with_command(
-                        &head,
-                        indent,
-                        text,
-                        "   → ",
-                        &command,
-                        layout.width,
-                    ));
-                }
-                Decision::Refused => {
-                    layout.push_line(&Mark::No, name, "would be refused:", "", lines);
-                }
-                Decision::CannotTell => {
-                    layout.push_line(&Mark::Unknown, name, "cannot tell:", "", lines);
-                }
-            }
+        NextStep::Evaluated {
+            by,
+            not_for,
+            with,
+            verdict,
+        } => {
+            let with_text = with.map_or_else(String::new, |it| format!("with {}, ", it.short()));
+            let who = not_for.as_ref().map_or_else(String::new, |user| {
+                format!(" by {by} ({user} may not deploy there)")
+            });
+            let command =
+                (not_for.is_none() && verdict.decision() == Decision::Allowed).then(|| {
+                    let commit = with.unwrap_or(commit).short();
+                    format!("git deploy record {} {commit}", row.environment)
+                });
+            let (mark, answer) = match verdict.decision() {
+                Decision::Allowed => (Mark::Yes, format!("{with_text}may be deployed{who}")),
+                Decision::Refused => (Mark::No, format!("{with_text}would be refused{who}:")),
+                Decision::CannotTell => (Mark::Unknown, format!("{with_text}cannot tell:")),
+            };
+            layout.push_with_command(mark, name, &answer, command.as_deref(), lines);
             push_unmet_rules(verdict, layout.width, lines);
         }
     }

@@ -1,8 +1,10 @@
-//! The remarks below the rows of an environment: locks, yanks, holds, undeclared components and the
-//! expiry.
+//! The remarks below the rows of an environment: what needs attention there.
 
-use super::report::{EnvironmentStatus, LockInfo};
+use std::collections::BTreeSet;
+
+use super::report::{CommitPlacement, EnvironmentStatus, LockInfo};
 use crate::domain::entry::Outcome;
+use crate::domain::name::ComponentName;
 use crate::domain::time::Time;
 use crate::view::grouping::{group_equal, list_or_count};
 use crate::view::symbols::Mark;
@@ -16,8 +18,13 @@ pub(super) fn add_remarks(
     when: &dyn Fn(Time) -> String,
 ) {
     add_locks(table, environment, when);
+    add_unfinished_runs(table, environment, when);
+    add_break_glass(table, environment, when);
     add_yanks(table, environment);
     add_holds(table, environment);
+    add_failures(table, environment, when);
+    add_placements(table, environment);
+    add_approvals(table, environment, when);
     add_undeclared(table, environment);
     add_expiry(table, environment, when);
 }
@@ -70,18 +77,22 @@ fn add_yanks(table: &mut Table, environment: &EnvironmentStatus) {
 /// Adds the components whose content is on hold, with the command that releases it.
 fn add_holds(table: &mut Table, environment: &EnvironmentStatus) {
     let name = &environment.name;
-    let holds = environment
-        .holds
-        .iter()
-        .map(|it| (it.component.as_str(), (it.commit, it.outcome)));
-    for (components, (commit, outcome)) in group_equal(holds) {
+    let holds = environment.holds.iter().map(|it| {
+        (
+            it.component.as_str(),
+            (it.commit, it.outcome, &it.rolled_back_by),
+        )
+    });
+    for (components, (commit, outcome, rolled_back_by)) in group_equal(holds) {
         let verb = if components.len() == 1 { "is" } else { "are" };
         let subject = list_or_count(&components);
-        let cause = match (outcome, components.len()) {
-            (Outcome::RolledBack, 1) => "it was rolled back",
-            (Outcome::RolledBack, _) => "they were rolled back",
-            (_, 1) => "it failed",
-            _ => "they failed",
+        let cause = match (rolled_back_by, outcome, components.len()) {
+            (Some(person), _, 1) => format!("{person} rolled it back"),
+            (Some(person), _, _) => format!("{person} rolled them back"),
+            (None, Outcome::RolledBack, 1) => "it failed and was rolled back".to_owned(),
+            (None, Outcome::RolledBack, _) => "they failed and were rolled back".to_owned(),
+            (None, _, 1) => "it failed".to_owned(),
+            (None, ..) => "they failed".to_owned(),
         };
         let commit = commit.0.prefix(7);
         table.add_command_remark(
@@ -90,6 +101,141 @@ fn add_holds(table: &mut Table, environment: &EnvironmentStatus) {
             )),
             format!("git deploy unlock {name} --commit {commit}"),
         );
+    }
+}
+
+/// Adds the components whose last attempt failed and is no longer on hold.
+fn add_failures(table: &mut Table, environment: &EnvironmentStatus, when: &dyn Fn(Time) -> String) {
+    let name = &environment.name;
+    let is_held = |component: &ComponentName| {
+        let mut holds = environment.holds.iter();
+        holds.any(|hold| hold.component == *component)
+    };
+    let failures = environment.failures.iter();
+    let failures = failures
+        .filter(|it| !is_held(&it.component))
+        .map(|it| (it.component.as_str(), (it.commit, it.outcome, it.at)));
+    for (components, (commit, outcome, at)) in group_equal(failures) {
+        let ending = match (outcome, components.len()) {
+            (Outcome::RolledBack, 1) => " and was rolled back",
+            (Outcome::RolledBack, _) => " and were rolled back",
+            _ => "",
+        };
+        table.add_remark(style_warning(format!(
+            "{} ({}) failed in {name}{ending} ({})",
+            list_or_count(&components),
+            commit.0.prefix(7),
+            when(at)
+        )));
+    }
+}
+
+/// Adds the runs that have not ended.
+fn add_unfinished_runs(
+    table: &mut Table,
+    environment: &EnvironmentStatus,
+    when: &dyn Fn(Time) -> String,
+) {
+    let name = &environment.name;
+    for run in &environment.unfinished_runs {
+        let components: Vec<&str> = run.components.iter().map(ComponentName::as_str).collect();
+        let components = list_or_count(&components);
+        let what = match &run.command {
+            Some(command) => format!("{command}, in {components}"),
+            None => components,
+        };
+        table.add_remark(Cell::styled(
+            format!(
+                "run {} in {name} has not finished: {what}, by {} ({})",
+                run.run,
+                run.by,
+                when(run.at)
+            ),
+            Mark::Live.style(),
+        ));
+    }
+}
+
+/// Adds the components that were deployed by overriding the rules.
+fn add_break_glass(
+    table: &mut Table,
+    environment: &EnvironmentStatus,
+    when: &dyn Fn(Time) -> String,
+) {
+    let name = &environment.name;
+    let uses = environment.break_glass.iter();
+    let uses = uses.map(|it| (it.component.as_str(), (&it.by, &it.reason, it.at)));
+    for (components, (by, reason, at)) in group_equal(uses) {
+        let verb = if components.len() == 1 { "was" } else { "were" };
+        table.add_remark(Cell::styled(
+            format!(
+                "{} in {name} {verb} deployed with BREAK-GLASS by {by}: \"{reason}\" ({})",
+                list_or_count(&components),
+                when(at)
+            ),
+            Mark::No.style(),
+        ));
+    }
+}
+
+/// Adds the running commits that are not where they belong.
+fn add_placements(table: &mut Table, environment: &EnvironmentStatus) {
+    let name = &environment.name;
+    let placements = environment.components.iter().filter_map(|it| {
+        let place = (it.commit?, it.placement?);
+        Some((it.component.as_str(), place))
+    });
+    for (components, (commit, placement)) in group_equal(placements) {
+        let place = match placement {
+            CommitPlacement::Unpushed => "that is on no branch of the remote",
+            CommitPlacement::OffBranch => "that is not on the branch of the environment",
+        };
+        let verb = if components.len() == 1 { "runs" } else { "run" };
+        table.add_remark(style_warning(format!(
+            "{} in {name} {verb} {}, a commit {place}",
+            list_or_count(&components),
+            commit.0.prefix(7)
+        )));
+    }
+}
+
+/// Adds the approvals that wait for a deployment.
+fn add_approvals(
+    table: &mut Table,
+    environment: &EnvironmentStatus,
+    when: &dyn Fn(Time) -> String,
+) {
+    let name = &environment.name;
+    let approvals = environment.approvals.iter();
+    let approvals = approvals.map(|it| (it, (it.commit, &it.components, it.purpose)));
+    for (approvals, (commit, components, purpose)) in group_equal(approvals) {
+        let names: Vec<&str> = components.iter().map(ComponentName::as_str).collect();
+        let what = match purpose {
+            "destroy" => "the removal of ",
+            "exec" => "a command in ",
+            _ => "",
+        };
+        let people: BTreeSet<&str> = approvals.iter().map(|it| it.by.as_str()).collect();
+        let people: Vec<&str> = people.into_iter().collect();
+        let Some(expires) = approvals.iter().map(|it| it.expires).min() else {
+            continue;
+        };
+        table.add_remark(format!(
+            "approved for {name} but not used yet: {what}{} ({}), by {}, expires {}",
+            list_or_count(&names),
+            commit.0.prefix(7),
+            people.join(", "),
+            when(expires)
+        ));
+    }
+}
+
+/// Adds the artifacts of the running versions.
+pub(super) fn add_artifacts(table: &mut Table, environment: &EnvironmentStatus) {
+    for component in &environment.components {
+        for artifact in &component.artifacts {
+            table.add_remark(format!("{} is {artifact}", component.component));
+        }
     }
 }
 

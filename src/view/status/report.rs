@@ -49,10 +49,31 @@ pub struct EnvironmentStatus {
     /// Whether it has expired: the next `git deploy reap` destroys it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub expired: bool,
-    /// The components whose last attempt failed, so that its content is on hold until a person
-    /// releases it.
+    /// The components whose newest content that failed or was rolled back is on hold, until a person
+    /// lifts the hold or a later version is deployed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<HeldComponent>,
+    /// The components whose last attempt failed, whether or not its content is still on hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<FailedComponent>,
+    /// The components whose running version was deployed by overriding the rules.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub break_glass: Vec<BreakGlassUse>,
+    /// The runs that have not ended, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unfinished_runs: Vec<UnfinishedRun>,
+    /// The approvals that no deployment has used and that have not expired.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<PendingApproval>,
+    /// When a component was last released here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_released: Option<Time>,
+    /// Who released it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub released_by: Option<Person>,
+    /// The status of all components together; absent if nothing was released.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release_status: Option<ReleaseStatus>,
     /// The components that run or are being deployed, by name.
     pub components: Vec<ComponentStatus>,
     /// The components that run but are no longer declared in the policy.
@@ -68,16 +89,103 @@ pub struct EnvironmentStatus {
     pub differing_components: Option<Vec<ComponentName>>,
 }
 
-/// A component whose content is on hold after its last attempt.
+/// A component whose content is on hold.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HeldComponent {
+    /// The component.
+    pub component: ComponentName,
+    /// The commit whose content is on hold.
+    pub commit: CommitId,
+    /// The outcome: it failed or was rolled back.
+    pub outcome: Outcome,
+    /// The person who rolled it back; absent if its deployment failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rolled_back_by: Option<Person>,
+}
+
+/// A component whose last attempt failed.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedComponent {
     /// The component.
     pub component: ComponentName,
     /// The attempted commit.
     pub commit: CommitId,
     /// The outcome: it failed or was rolled back.
     pub outcome: Outcome,
+    /// When it ended.
+    pub at: Time,
+}
+
+/// A deployment that overrode the rules.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BreakGlassUse {
+    /// The component.
+    pub component: ComponentName,
+    /// Who deployed it.
+    pub by: Person,
+    /// When it was deployed.
+    pub at: Time,
+    /// The reason.
+    pub reason: Line,
+}
+
+/// A run that has not ended.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnfinishedRun {
+    /// The sequence number of its start.
+    pub run: u64,
+    /// Its components.
+    pub components: Vec<ComponentName>,
+    /// The command of an `exec`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Line>,
+    /// Who started or resumed it.
+    pub by: Person,
+    /// When it was started or resumed.
+    pub at: Time,
+}
+
+/// An approval that no deployment has used.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingApproval {
+    /// The approved commit.
+    pub commit: CommitId,
+    /// The approved components.
+    pub components: Vec<ComponentName>,
+    /// What is approved.
+    #[schemars(extend("enum" = ["deploy", "destroy", "exec"]))]
+    pub purpose: &'static str,
+    /// Who approved it.
+    pub by: Person,
+    /// When the approval expires.
+    pub expires: Time,
+}
+
+/// The status of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ReleaseStatus {
+    /// Everything was released.
+    Complete,
+    /// Something is being released.
+    InProgress,
+    /// The running version of a component is unknown or unhealthy, and nothing is being released.
+    Failed,
+}
+
+/// Why a running commit needs attention, although it was deployed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CommitPlacement {
+    /// It is on no branch of the remote, as last fetched.
+    Unpushed,
+    /// It is not on the branch of the environment.
+    OffBranch,
 }
 
 /// One component in an environment.
@@ -114,6 +222,43 @@ pub struct ComponentStatus {
     /// Why the running commit was yanked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub yanked: Option<Line>,
+    /// Where the running commit is missing; absent if it is where it belongs, or if that is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placement: Option<CommitPlacement>,
+    /// The artifacts of the running version, by name and digest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<String>,
+}
+
+impl ComponentState {
+    /// Returns the status of a release that leaves a component in this state.
+    pub fn release_status(self) -> ReleaseStatus {
+        match self {
+            Self::Live => ReleaseStatus::Complete,
+            Self::Deploying | Self::RollingBack | Self::Destroying => ReleaseStatus::InProgress,
+            Self::Unknown | Self::Unhealthy => ReleaseStatus::Failed,
+        }
+    }
+}
+
+impl ReleaseStatus {
+    /// Returns the status in the words of `git deploy status all ENV`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "COMPLETE",
+            Self::InProgress => "IN_PROGRESS",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    /// Returns the status of several components together.
+    pub fn combine(statuses: impl IntoIterator<Item = Self>) -> Option<Self> {
+        statuses.into_iter().max_by_key(|status| match status {
+            Self::Complete => 0,
+            Self::Failed => 1,
+            Self::InProgress => 2,
+        })
+    }
 }
 
 /// The state of a component.

@@ -7,11 +7,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use anstyle::Style;
 
-use super::remarks::add_remarks;
+use super::remarks::{add_artifacts, add_remarks};
 use super::report::{ComponentState, ComponentStatus, EnvironmentStatus, StatusReport};
 use crate::domain::id::CommitId;
 use crate::domain::text::Line;
-use crate::domain::time::Time;
+use crate::domain::time::{Span, Time};
 use crate::view::commit_count::CommitCount;
 use crate::view::symbols::Mark;
 use crate::view::table::{Cell, Table};
@@ -30,13 +30,29 @@ pub enum RowSharing {
     None,
 }
 
+/// How to render the status.
+#[derive(Debug, Clone, Copy)]
+pub struct TextOptions {
+    /// Which components share a row.
+    pub sharing: RowSharing,
+    /// Whether to list the artifacts of each component.
+    pub with_artifacts: bool,
+    /// The width of the terminal.
+    pub width: Option<usize>,
+    /// The current time.
+    pub now: Time,
+}
+
+/// The age from which the last fetch is mentioned.
+const MIN_SHOWN_AGE: Span = Span::from_seconds(60);
+
 /// Renders the table and the remarks. `when` formats a time.
 pub fn render_text(
     status: &StatusReport,
-    sharing: RowSharing,
-    width: Option<usize>,
+    options: TextOptions,
     when: &dyn Fn(Time) -> String,
 ) -> String {
+    let TextOptions { width, now, .. } = options;
     let behind = status
         .branch
         .as_ref()
@@ -50,16 +66,18 @@ pub fn render_text(
         (None, "BEHIND"),
     ];
     let [.., narrowest] = layouts;
-    let lay_out = |(environment, behind)| build_table(status, environment, behind, sharing, when);
+    let lay_out = |(environment, behind)| build_table(status, environment, behind, options, when);
     let fitting = layouts
         .into_iter()
         .map(lay_out)
         .find(|table| table.fits(width));
     let table = fitting.unwrap_or_else(|| lay_out(narrowest)).render(width);
-    if status.remote.is_some() {
-        return format!("{table}\n{}", render_age(status.fetched, when));
-    }
-    table
+    let age = render_age(status.fetched, now, when).filter(|_| status.remote.is_some());
+    [Some(table), age]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Builds the table. If there is no column for the environment, its name is on a separate line
@@ -68,7 +86,7 @@ fn build_table(
     status: &StatusReport,
     environment: Option<&str>,
     behind: &str,
-    sharing: RowSharing,
+    options: TextOptions,
     when: &dyn Fn(Time) -> String,
 ) -> Table {
     let headers = [
@@ -101,7 +119,7 @@ fn build_table(
         if has_headings {
             table.add_heading(Cell::styled(environment.name.as_str(), Style::new().bold()));
         }
-        for row in environment_rows(environment, sharing, when) {
+        for row in environment_rows(environment, options.sharing, when) {
             if has_headings {
                 let [_, component, rest @ ..] = row;
                 table.add_row(std::iter::once(component.indent()).chain(rest));
@@ -109,20 +127,31 @@ fn build_table(
                 table.add_row(row);
             }
         }
+        if options.with_artifacts {
+            add_artifacts(&mut table, environment);
+        }
         add_remarks(&mut table, environment, when);
     }
     table
 }
 
 /// Returns the line `fetched 3 min ago (update: git deploy sync)`, for output that was produced
-/// without fetching.
-pub fn render_age(fetched: Option<Time>, when: &dyn Fn(Time) -> String) -> String {
+/// without fetching. Returns `None` if the last fetch was within a minute.
+pub fn render_age(
+    fetched: Option<Time>,
+    now: Time,
+    when: &dyn Fn(Time) -> String,
+) -> Option<String> {
+    let is_recent = |fetched: Time| now.duration_since(fetched) < MIN_SHOWN_AGE;
+    if fetched.is_some_and(is_recent) {
+        return None;
+    }
     let dim = Style::new().dimmed();
     let age = fetched.map_or_else(
         || "not fetched yet".to_owned(),
         |fetched| format!("fetched {}", when(fetched)),
     );
-    format!("{dim}{age} (update: git deploy sync){dim:#}")
+    Some(format!("{dim}{age} (update: git deploy sync){dim:#}"))
 }
 
 /// Returns the rows of an environment.
@@ -229,6 +258,7 @@ fn row_key(component: &ComponentStatus) -> impl Eq + std::hash::Hash {
         &component.target,
         component.lock.is_some(),
         component.yanked.is_some(),
+        component.placement,
     )
 }
 

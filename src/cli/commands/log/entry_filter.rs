@@ -1,13 +1,12 @@
 //! Selects entries of the log by change request, release, labels and person.
 //!
-//! An approval is selected if its commit belongs to a selected deployment. Entries are visited
-//! newest first, so a deployment is visited before its approvals.
+//! An approval is selected if a selected deployment relied on it. Entries are visited newest first,
+//! so a deployment is visited before its approvals.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::domain::entry::{Action, Deployment, Statement};
-use crate::domain::id::CommitId;
+use crate::domain::entry::{Action, Approve, Deployment, Outcome, Revoke, Statement, Target};
 use crate::domain::name::{EnvName, Label, LedgerName, Person};
 use crate::domain::text::Line;
 
@@ -28,17 +27,63 @@ pub(super) struct Criteria {
 #[derive(Debug)]
 pub(super) struct EntryFilter {
     criteria: Criteria,
-    /// The commits of the deployments that were visited so far, by ledger and environment.
-    deployed: RefCell<BTreeMap<(LedgerName, Option<EnvName>), DeployedCommits>>,
+    /// The deployments that were visited so far and whose approvals can still follow, by ledger and
+    /// environment.
+    deployments: RefCell<BTreeMap<EnvironmentKey, Vec<VisitedDeployment>>>,
 }
 
-/// The commits of deployments in one environment.
-#[derive(Debug, Default)]
-struct DeployedCommits {
-    /// The commits of deployments that match all criteria.
-    matching: BTreeSet<CommitId>,
-    /// The commits of deployments that match all criteria except the person.
-    by_anyone: BTreeSet<CommitId>,
+/// A ledger, and the environment in it if the ledger is that of a pattern.
+type EnvironmentKey = (LedgerName, Option<EnvName>);
+
+/// A deployment whose approvals can still follow.
+#[derive(Debug)]
+struct VisitedDeployment {
+    deployment: Deployment,
+    /// Whether it succeeded, which uses its approvals up.
+    has_succeeded: bool,
+    selection: Selection,
+}
+
+/// Which of the criteria a deployment matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Selection {
+    /// All of them.
+    Selected,
+    /// All except the person.
+    ByAnyone,
+    /// None, or only some.
+    LeftOut,
+}
+
+impl VisitedDeployment {
+    /// Returns whether the deployment relied on an approval by a person.
+    fn relied_on(&self, approver: &Person, approve: &Approve) -> bool {
+        self.deployment.approved_by.contains(approver)
+            && self.deployment.components.iter().any(|change| {
+                change.target.commit == approve.commit
+                    && approve.components.contains(&change.target.component)
+                    && self.deployment.purpose_of(change) == approve.purpose
+            })
+    }
+
+    /// Returns whether the deployment was of the commit whose approvals were withdrawn. It cannot have
+    /// relied on them.
+    fn is_of_revoked(&self, revoke: &Revoke) -> bool {
+        let mut targets = self.deployment.targets();
+        targets.any(|target| target.commit == revoke.commit)
+    }
+
+    /// Returns whether a newer deployment can no longer have relied on the approvals of this one's
+    /// targets.
+    fn uses_up_approvals_of(&self, newer: &Self) -> bool {
+        let targets: Vec<&Target> = self.deployment.targets().collect();
+        self.has_succeeded
+            && newer.deployment.targets().all(|it| {
+                targets
+                    .iter()
+                    .any(|target| target.component == it.component && target.commit == it.commit)
+            })
+    }
 }
 
 impl Criteria {
@@ -77,7 +122,7 @@ impl EntryFilter {
     pub fn new(criteria: Criteria) -> Self {
         Self {
             criteria,
-            deployed: RefCell::default(),
+            deployments: RefCell::default(),
         }
     }
 
@@ -89,37 +134,53 @@ impl EntryFilter {
             .into_iter()
             .flatten()
             .any(|it| criteria.matches_person(it));
-        let mut deployed = self.deployed.borrow_mut();
+        let mut deployments = self.deployments.borrow_mut();
         let environment = (statement.ledger.clone(), statement.environment.clone());
-        let commits = deployed.entry(environment).or_default();
+        let visited = deployments.entry(environment).or_default();
         let deployment = statement
             .deployment()
             .or_else(|| start.and_then(Statement::deployment));
         if let Some(deployment) = deployment {
-            if !criteria.matches_deployment(deployment) {
-                return false;
-            }
-            let targets = deployment.targets().map(|target| target.commit);
-            commits.by_anyone.extend(targets.clone());
-            if is_of_person {
-                commits.matching.extend(targets);
-            }
-            return is_of_person;
+            let selection = match (criteria.matches_deployment(deployment), is_of_person) {
+                (true, true) => Selection::Selected,
+                (true, false) => Selection::ByAnyone,
+                (false, _) => Selection::LeftOut,
+            };
+            let this = VisitedDeployment {
+                deployment: deployment.clone(),
+                has_succeeded: has_succeeded(statement),
+                selection,
+            };
+            visited.retain(|newer| !this.uses_up_approvals_of(newer));
+            visited.push(this);
+            return selection == Selection::Selected;
         }
-        let approved = match &statement.action {
-            Action::Approve(approve) => Some(approve.commit),
-            Action::Revoke(revoke) => Some(revoke.commit),
-            _ => None,
+        let has = |selection: Selection, relies: &dyn Fn(&VisitedDeployment) -> bool| {
+            let mut matching = visited.iter().filter(|it| it.selection == selection);
+            matching.any(relies)
         };
-        match approved {
-            Some(commit) if criteria.need_deployment() => {
-                commits.matching.contains(&commit)
-                    || is_of_person && commits.by_anyone.contains(&commit)
-            }
-            Some(commit) => is_of_person || commits.matching.contains(&commit),
-            None => is_of_person && !criteria.need_deployment(),
-        }
+        let relies: &dyn Fn(&VisitedDeployment) -> bool = match &statement.action {
+            Action::Approve(approve) => &|it| it.relied_on(&statement.by, approve),
+            Action::Revoke(revoke) => &|it| it.is_of_revoked(revoke),
+            _ => return is_of_person && !criteria.need_deployment(),
+        };
+        has(Selection::Selected, relies)
+            || is_of_person && (!criteria.need_deployment() || has(Selection::ByAnyone, relies))
     }
+}
+
+/// Returns whether a deployment ended with a success, after which its approvals do not count again.
+fn has_succeeded(statement: &Statement) -> bool {
+    let status = match &statement.action {
+        Action::Finish(finish) => finish.status,
+        _ => None,
+    };
+    let mut results = statement.component_results().into_iter();
+    results.any(|it| match it.outcome {
+        Outcome::Succeeded | Outcome::Destroyed => true,
+        Outcome::Executed => status == Some(0),
+        Outcome::Failed | Outcome::Skipped | Outcome::RolledBack => false,
+    })
 }
 
 #[cfg(test)]
@@ -132,8 +193,9 @@ mod tests {
 
     /// A deployment of `prod`, its approvals, and another one with its approval; newest first.
     fn entries() -> Vec<(&'static str, Statement, Option<Statement>)> {
-        let deployment_of = |number: u8, id: &str, ticket: &str| {
+        let deployment_of = |number: u8, approver: &str, id: &str, ticket: &str| {
             let mut it = deployment(DeploymentKind::Deploy, vec![change("api", number, None)]);
+            it.approved_by = vec![parse(approver)];
             it.change = Some(parse(id));
             it.release = Some(parse("r1"));
             it.labels.insert(parse("ticket"), parse(ticket));
@@ -141,8 +203,8 @@ mod tests {
         };
         let signed = |by: &str, action| statement("prod", by, entry_time(), action);
         let (first, second) = (
-            start(1, deployment_of(1, "CHG-1", "A")),
-            start(2, deployment_of(2, "CHG-2", "B")),
+            start(1, deployment_of(1, "carol", "CHG-1", "A")),
+            start(2, deployment_of(2, "bob", "CHG-2", "B")),
         );
         let succeeded = crate::domain::entry::Outcome::Succeeded;
         let none = crate::domain::entry::VerificationResult::None;
@@ -234,6 +296,67 @@ mod tests {
                 .map(|(name, ..)| *name)
                 .collect();
             assert_eq!(found.join(", "), wanted, "{text}");
+        }
+    }
+
+    /// An approval belongs to the deployments that relied on it: not to others of the same commit.
+    #[test]
+    fn approvals_of_other_changes_are_left_out() {
+        let none = crate::domain::entry::VerificationResult::None;
+        for (later, earlier, wanted) in [
+            // Each success uses up the approval before it.
+            (
+                ("bob", Outcome::Succeeded),
+                ("bob", Outcome::Succeeded),
+                "finished 2, approved 2",
+            ),
+            // A failure does not, so the next attempt relies on it as well.
+            (
+                ("bob", Outcome::Succeeded),
+                ("bob", Outcome::RolledBack),
+                "finished 2, approved 2, approved 1",
+            ),
+            // The deployment names whose approvals count.
+            (
+                ("bob", Outcome::Succeeded),
+                ("carol", Outcome::RolledBack),
+                "finished 2, approved 2, approved 1",
+            ),
+            (
+                ("carol", Outcome::Succeeded),
+                ("bob", Outcome::RolledBack),
+                "finished 2",
+            ),
+        ] {
+            let finished = |run: u8, change_id: &str, (approver, outcome): (&str, Outcome)| {
+                let mut it = deployment(DeploymentKind::Deploy, vec![change("api", 1, None)]);
+                it.approved_by = vec![parse(approver)];
+                it.change = Some(parse(change_id));
+                let begun = start(run, it);
+                let ended = finish(u64::from(run), &begun, outcome, none);
+                let signed = |action| statement("prod", "ci", entry_time(), action);
+                (signed(ended), Some(signed(begun)))
+            };
+            let approved = || {
+                let approval = approve(1, &["api"]);
+                (statement("prod", "bob", entry_time(), approval), None)
+            };
+            let entries = [
+                ("finished 2", finished(2, "CHG-2", later)),
+                ("approved 2", approved()),
+                ("finished 1", finished(1, "CHG-1", earlier)),
+                ("approved 1", approved()),
+            ];
+            let filter = EntryFilter::new(Criteria {
+                change: Some("CHG-2".to_owned()),
+                ..Criteria::default()
+            });
+            let found: Vec<&str> = entries
+                .iter()
+                .filter(|(_, (statement, start))| filter.matches(statement, start.as_ref()))
+                .map(|(name, _)| *name)
+                .collect();
+            assert_eq!(found.join(", "), wanted, "{later:?}, {earlier:?}");
         }
     }
 }

@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::domain::entry::{
-    Action, Deployment, DeploymentKind, Outcome, StoredEntry, Target, VerificationResult,
+    Action, Deployment, DeploymentKind, StoredEntry, Target, VerificationResult,
 };
-use crate::domain::id::Content;
 use crate::domain::name::ComponentName;
 use crate::domain::state::{EnvState, OpenRun};
 use crate::domain::text::Line;
-use crate::view::status::{ComponentState, ComponentStatus, HeldComponent, LockInfo};
+use crate::view::status::{ComponentState, ComponentStatus, LockInfo};
 
 /// Returns who set a lock, when and why.
 pub(super) fn describe_lock(lock: &Arc<StoredEntry>) -> Option<LockInfo> {
@@ -24,25 +23,6 @@ pub(super) fn describe_lock(lock: &Arc<StoredEntry>) -> Option<LockInfo> {
         }),
         _ => None,
     }
-}
-
-/// Returns the components whose last deployment failed or was rolled back, and whose content is
-/// still on hold.
-pub(super) fn find_holds(env_state: EnvState<'_>) -> Vec<HeldComponent> {
-    let describe_hold = |(component, content, _): (&ComponentName, Content, &Arc<StoredEntry>)| {
-        let result = env_state
-            .last_attempt(component)?
-            .statement
-            .component_result(component)?;
-        let has_failed = matches!(result.outcome, Outcome::Failed | Outcome::RolledBack);
-        let is_held = has_failed && result.target.content == Some(content);
-        is_held.then(|| HeldComponent {
-            component: component.clone(),
-            commit: result.target.commit,
-            outcome: result.outcome,
-        })
-    };
-    env_state.holds().filter_map(describe_hold).collect()
 }
 
 /// Returns every component that runs in an environment or is being deployed there.
@@ -69,11 +49,14 @@ fn describe_component(env_state: EnvState<'_>, name: &ComponentName) -> Option<C
         .and_then(|entry| entry.statement.component_result(name))
         .map(|result| result.target);
     let run = env_state.run_changing(name);
+    let (version, artifacts) = running.map_or((None, Vec::new()), |target| {
+        (target.version, target.artifacts)
+    });
     let (state, cause, deploying) = determine_state(env_state, name, run)?;
     Some(ComponentStatus {
         component: name.clone(),
         commit: env_state.commit(name),
-        version: running.and_then(|target| target.version),
+        version,
         state,
         target: deploying,
         since: cause.statement.at,
@@ -82,6 +65,8 @@ fn describe_component(env_state: EnvState<'_>, name: &ComponentName) -> Option<C
         missing_commits: Vec::new(),
         lock: env_state.component_lock(name).and_then(describe_lock),
         yanked: None,
+        placement: None,
+        artifacts: artifacts.iter().map(ToString::to_string).collect(),
     })
 }
 

@@ -106,7 +106,10 @@ impl ActionBody for Finish {
     }
 
     fn log(&self) -> LogText {
-        log_text::results(self.kind, &self.components)
+        match self.status {
+            Some(status) => log_text::exec(status, self.components.iter().map(|it| &it.target)),
+            None => log_text::results(self.kind, &self.components),
+        }
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {

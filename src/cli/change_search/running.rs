@@ -1,6 +1,6 @@
 //! Finds the running version of a component, even if it was deployed under another name.
 
-use super::change_search::{ChangeSearch, RunningVersion};
+use super::{ChangeSearch, RunningVersion};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, LedgerName};

@@ -1,8 +1,17 @@
-//! Searches for the changes of commits in what one environment runs.
+//! Searches for the changes of commits in what one environment runs: by history, by content, or as
+//! another commit with the same change.
+//!
+//! Answers "no" only after examining everything that could prove a "yes". Otherwise the answer is
+//! "cannot tell".
+
+mod answers;
+mod reverts;
+mod running;
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::reverts;
+use answers::answer_for_missing;
+
 use crate::cli::read_context::EnvironmentSnapshot;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind};
@@ -14,17 +23,17 @@ use crate::run::default_description::read_subject;
 use crate::view::contains::{ComponentAnswer, ComponentContainment, MatchKind};
 
 /// The maximum number of commits to search for the same change.
-pub(super) const SEARCH_LIMIT: usize = 2_000;
+const SEARCH_LIMIT: usize = 2_000;
 
 /// Searches for changes in what one environment runs.
 pub(super) struct ChangeSearch<'a> {
-    pub workspace: &'a Workspace,
-    pub snapshot: &'a EnvironmentSnapshot<'a>,
-    pub gatherer: &'a FactGatherer<'a>,
-    pub path_commits: PathCommits<'a>,
+    workspace: &'a Workspace,
+    snapshot: &'a EnvironmentSnapshot<'a>,
+    gatherer: &'a FactGatherer<'a>,
+    path_commits: PathCommits<'a>,
     /// The patch ids computed so far, by commit, because several components search the same
     /// commits. `None` for a commit that changes nothing.
-    pub patch_ids: HashMap<Oid, Option<String>>,
+    patch_ids: HashMap<Oid, Option<String>>,
 }
 
 /// The version of a component that an environment runs.
@@ -54,6 +63,24 @@ impl SearchTarget {
     fn commit(self) -> CommitId {
         match self {
             Self::Change(commit) | Self::All(commit) => commit,
+        }
+    }
+}
+
+impl<'a> ChangeSearch<'a> {
+    /// Creates a search in an environment.
+    pub fn new(
+        workspace: &'a Workspace,
+        snapshot: &'a EnvironmentSnapshot<'a>,
+        gatherer: &'a FactGatherer<'a>,
+    ) -> Self {
+        let path_commits = PathCommits::new(&workspace.repository, &workspace.policy, SEARCH_LIMIT);
+        Self {
+            workspace,
+            snapshot,
+            gatherer,
+            path_commits,
+            patch_ids: HashMap::new(),
         }
     }
 }
@@ -93,8 +120,8 @@ impl ChangeSearch<'_> {
     /// component.
     ///
     /// If `revision` names an environment, looks for everything that it runs. If it names a commit,
-    /// looks for that commit's change in the components that it touches, or in every running
-    /// component if it touches none.
+    /// looks for that commit's change in the components that it touches, or if it touches none, in
+    /// every running component.
     fn find_targets(
         &self,
         revision: &str,
@@ -125,11 +152,8 @@ impl ChangeSearch<'_> {
             touched.extend(running.map(|component| (component, SearchTarget::Change(commit))));
         }
         if touched.is_empty() {
-            let name = self.snapshot.name();
-            return Err(
-                CliError::new(ErrorKind::Usage, format!("nothing runs in {name} yet"))
-                    .hint("git deploy status"),
-            );
+            let declared = self.workspace.policy.component_names().into_iter();
+            touched.extend(declared.map(|component| (component, SearchTarget::Change(commit))));
         }
         let commit = self
             .workspace
@@ -137,6 +161,15 @@ impl ChangeSearch<'_> {
             .read_commit(commit.0)
             .context(ErrorKind::CannotTell, cannot_read())?;
         Ok((read_subject(&commit), touched))
+    }
+
+    /// Searches one component for the change that a commit makes.
+    pub fn find_change(
+        &mut self,
+        component: &ComponentName,
+        commit: CommitId,
+    ) -> Result<ComponentAnswer, CliError> {
+        self.find(component, SearchTarget::Change(commit))
     }
 
     /// Searches one component: first compares contents, which is fast, and then searches the
@@ -349,34 +382,6 @@ impl ChangeSearch<'_> {
         );
         Ok(())
     }
-}
-
-/// Returns the answer if changes were not found among the deployed commits. `missing` lists the
-/// commits that make these changes, newest first, and is not empty. With `is_truncated`, only the
-/// first `SEARCH_LIMIT` deployed commits were examined.
-fn answer_for_missing(
-    target: SearchTarget,
-    running: CommitId,
-    missing: &[Oid],
-    is_truncated: bool,
-) -> ComponentAnswer {
-    let running = running.0.prefix(7);
-    if is_truncated {
-        let reason =
-            format!("more than {SEARCH_LIMIT} commits of {running} may hold the same change");
-        return ComponentAnswer::CannotTell { reason };
-    }
-    let newest = missing.first().map(|id| id.prefix(7)).unwrap_or_default();
-    let reason = match (target, missing.len()) {
-        (SearchTarget::Change(_), _) => {
-            format!("{running} has neither the commit nor one that makes the same change")
-        }
-        (SearchTarget::All(_), 1) => format!("{running} lacks {newest}"),
-        (SearchTarget::All(_), count) => {
-            format!("{running} lacks {count} commits, the newest {newest}")
-        }
-    };
-    ComponentAnswer::no(reason)
 }
 
 fn join_names<'n>(components: impl Iterator<Item = &'n ComponentName>) -> String {

@@ -1,0 +1,260 @@
+//! What needs attention in an environment: holds, failures, uses of break-glass, unfinished runs,
+//! approvals that nobody used, and running commits that are not where they belong.
+
+use std::sync::Arc;
+
+use crate::cli::workspace::Workspace;
+use crate::domain::entry::{
+    Action, ApprovalPurpose, ComponentResult, Deployment, DeploymentKind, Outcome, Statement,
+    StoredEntry,
+};
+use crate::domain::id::{CommitId, Content};
+use crate::domain::name::ComponentName;
+use crate::domain::state::EnvState;
+use crate::domain::time::Time;
+use crate::git::Repository;
+use crate::ledger::facts::FactGatherer;
+use crate::view::status::{
+    BreakGlassUse, CommitPlacement, FailedComponent, HeldComponent, PendingApproval, UnfinishedRun,
+};
+
+/// The maximum number of branches of the remote in which a running commit is searched.
+const MAX_BRANCHES: usize = 500;
+
+/// What needs attention in an environment.
+pub(super) struct Attention {
+    pub holds: Vec<HeldComponent>,
+    pub failures: Vec<FailedComponent>,
+    pub break_glass: Vec<BreakGlassUse>,
+    pub unfinished_runs: Vec<UnfinishedRun>,
+    pub approvals: Vec<PendingApproval>,
+}
+
+impl Attention {
+    /// Reads what needs attention. Leaves out what is only about components that are not shown.
+    pub fn read(
+        env_state: EnvState<'_>,
+        gatherer: &FactGatherer<'_>,
+        now: Time,
+        is_shown: &dyn Fn(&ComponentName) -> bool,
+    ) -> crate::git::Result<Self> {
+        let mut attention = Self {
+            holds: find_holds(env_state, gatherer)?,
+            failures: find_failures(env_state),
+            break_glass: find_break_glass(env_state),
+            unfinished_runs: find_unfinished_runs(env_state),
+            approvals: find_approvals(env_state, now),
+        };
+        attention.holds.retain(|it| is_shown(&it.component));
+        attention.failures.retain(|it| is_shown(&it.component));
+        attention.break_glass.retain(|it| is_shown(&it.component));
+        let any_shown = |components: &[ComponentName]| components.iter().any(is_shown);
+        let has_shown =
+            |run: &UnfinishedRun| run.components.is_empty() || any_shown(&run.components);
+        attention.unfinished_runs.retain(has_shown);
+        attention.approvals.retain(|it| any_shown(&it.components));
+        Ok(attention)
+    }
+}
+
+/// Returns, for each component, the newest content that is on hold. Leaves it out if another version
+/// was deployed since, unless that was a rollback.
+fn find_holds(
+    env_state: EnvState<'_>,
+    gatherer: &FactGatherer<'_>,
+) -> crate::git::Result<Vec<HeldComponent>> {
+    let mut newest: Vec<(&ComponentName, Content, &Arc<StoredEntry>)> = Vec::new();
+    for (component, content, entry) in env_state.holds() {
+        match newest.iter_mut().find(|(name, ..)| *name == component) {
+            Some(held) if held.2.statement.sequence < entry.statement.sequence => {
+                *held = (component, content, entry);
+            }
+            Some(_) => {}
+            None => newest.push((component, content, entry)),
+        }
+    }
+    let mut holds = Vec::new();
+    for (component, content, entry) in newest {
+        let is_current = env_state.live_entry(component).is_none_or(|live| {
+            live.statement.sequence <= entry.statement.sequence
+                || live.statement.ended_kind() == Some(DeploymentKind::Rollback)
+        });
+        if is_current {
+            holds.extend(describe_hold(
+                component,
+                content,
+                &entry.statement,
+                gatherer,
+            )?);
+        }
+    }
+    Ok(holds)
+}
+
+/// Describes a hold by the entry that caused it: an attempt that failed, or a rollback of the version
+/// that ran before.
+fn describe_hold(
+    component: &ComponentName,
+    content: Content,
+    cause: &Statement,
+    gatherer: &FactGatherer<'_>,
+) -> crate::git::Result<Option<HeldComponent>> {
+    let Some(result) = cause.component_result(component) else {
+        return Ok(None);
+    };
+    if result.target.content == Some(content) && has_failed(&result) {
+        return Ok(Some(HeldComponent {
+            component: component.clone(),
+            commit: result.target.commit,
+            outcome: result.outcome,
+            rolled_back_by: None,
+        }));
+    }
+    let start = gatherer.history().start_of(cause)?;
+    let deployment = cause.deployment().or_else(|| {
+        start
+            .as_ref()
+            .and_then(|start| start.statement.deployment())
+    });
+    let changes = deployment.into_iter().flat_map(Deployment::changed);
+    let from = changes
+        .filter(|change| change.target.component == *component)
+        .find_map(|change| change.from);
+    Ok(from.map(|commit| HeldComponent {
+        component: component.clone(),
+        commit,
+        outcome: Outcome::RolledBack,
+        rolled_back_by: Some(cause.by.clone()),
+    }))
+}
+
+/// Returns the components whose last attempt failed.
+fn find_failures(env_state: EnvState<'_>) -> Vec<FailedComponent> {
+    let describe = |component: &ComponentName| {
+        let statement = &env_state.last_attempt(component)?.statement;
+        let result = statement.component_result(component)?;
+        has_failed(&result).then(|| FailedComponent {
+            component: component.clone(),
+            commit: result.target.commit,
+            outcome: result.outcome,
+            at: statement.at,
+        })
+    };
+    let components = env_state.present_commits().into_keys();
+    components.filter_map(describe).collect()
+}
+
+fn has_failed(result: &ComponentResult) -> bool {
+    matches!(result.outcome, Outcome::Failed | Outcome::RolledBack)
+}
+
+/// Returns the running components that were deployed by overriding the rules.
+fn find_break_glass(env_state: EnvState<'_>) -> Vec<BreakGlassUse> {
+    let describe = |component: &ComponentName| {
+        let statement = &env_state.live_entry(component)?.statement;
+        Some(BreakGlassUse {
+            component: component.clone(),
+            by: statement.by.clone(),
+            at: statement.at,
+            reason: statement.break_glass()?.clone(),
+        })
+    };
+    env_state
+        .components()
+        .into_keys()
+        .filter_map(describe)
+        .collect()
+}
+
+/// Returns the runs that have not ended, oldest first.
+fn find_unfinished_runs(env_state: EnvState<'_>) -> Vec<UnfinishedRun> {
+    let runs = env_state.runs().into_iter().filter_map(|run| {
+        let deployment = run.deployment()?;
+        let changes = deployment.components.iter();
+        Some(UnfinishedRun {
+            run: run.sequence,
+            components: changes.map(|it| it.target.component.clone()).collect(),
+            command: deployment.command.clone(),
+            by: run.owner.statement.by.clone(),
+            at: run.owner.statement.at,
+        })
+    });
+    runs.collect()
+}
+
+/// Returns the approvals that no deployment has used and that have not expired.
+fn find_approvals(env_state: EnvState<'_>, now: Time) -> Vec<PendingApproval> {
+    let approvals = env_state.approvals().filter_map(|(_, _, entry)| {
+        let Action::Approve(approve) = &entry.statement.action else {
+            return None;
+        };
+        (approve.expires > now).then(|| PendingApproval {
+            commit: approve.commit,
+            components: approve.components.clone(),
+            purpose: match approve.purpose {
+                ApprovalPurpose::Deploy => "deploy",
+                ApprovalPurpose::Destroy => "destroy",
+                ApprovalPurpose::Exec { .. } => "exec",
+            },
+            by: entry.statement.by.clone(),
+            expires: approve.expires,
+        })
+    });
+    approvals.collect()
+}
+
+/// Finds running commits that are not where they belong.
+pub(super) struct PlacementFinder<'a> {
+    repository: &'a Repository,
+    /// The branches of the remote, as last fetched; empty without a remote.
+    remote_tips: Vec<CommitId>,
+}
+
+impl<'a> PlacementFinder<'a> {
+    pub fn new(workspace: &'a Workspace) -> crate::git::Result<Self> {
+        let repository = &workspace.repository;
+        let mut remote_tips = Vec::new();
+        if let Some(remote) = &workspace.remote {
+            // A symbolic ref, such as origin/HEAD, is listed as its target.
+            let listed = repository
+                .git("for-each-ref")
+                .arg("--format=%(objectname)")
+                .arg(format!("refs/remotes/{remote}/"))
+                .run()?
+                .into_stdout()?;
+            let listed = String::from_utf8_lossy(&listed);
+            remote_tips.extend(listed.lines().filter_map(|id| id.parse::<CommitId>().ok()));
+            remote_tips.sort_unstable();
+            remote_tips.dedup();
+        }
+        Ok(Self {
+            repository,
+            remote_tips,
+        })
+    }
+
+    /// Returns where a commit is missing. `branch_tip` is the tip of the environment's own branch.
+    /// Returns `None` if it is where it belongs, or if this clone cannot tell.
+    pub fn find(&self, commit: CommitId, branch_tip: Option<CommitId>) -> Option<CommitPlacement> {
+        let is_on = |tip: &CommitId| self.repository.is_ancestor(commit.0, tip.0);
+        if let Some(tip) = branch_tip {
+            return match is_on(&tip) {
+                Ok(false) if self.is_unpushed(commit) => Some(CommitPlacement::Unpushed),
+                Ok(false) => Some(CommitPlacement::OffBranch),
+                Ok(true) | Err(_) => None,
+            };
+        }
+        self.is_unpushed(commit)
+            .then_some(CommitPlacement::Unpushed)
+    }
+
+    /// Returns whether a commit is on no branch of the remote.
+    fn is_unpushed(&self, commit: CommitId) -> bool {
+        let tips = &self.remote_tips;
+        let is_outside = |tip: &CommitId| {
+            let answer = self.repository.is_ancestor(commit.0, tip.0);
+            matches!(answer, Ok(false))
+        };
+        !tips.is_empty() && tips.len() <= MAX_BRANCHES && tips.iter().all(is_outside)
+    }
+}
