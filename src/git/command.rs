@@ -67,7 +67,20 @@ pub struct GitOutput {
 impl GitCommand {
     /// Prepares `git <subcommand>` for a repository, with an environment that cannot redirect it.
     pub(super) fn new(git_dir: &Path, work_dir: Option<&Path>, subcommand: &'static str) -> Self {
+        Self::with_settings(git_dir, work_dir, &[], subcommand)
+    }
+
+    /// Prepares the same with settings of the form `name=value`, which override those of the user.
+    pub(super) fn with_settings(
+        git_dir: &Path,
+        work_dir: Option<&Path>,
+        settings: &[&str],
+        subcommand: &'static str,
+    ) -> Self {
         let mut command = Command::new("git");
+        for setting in settings {
+            command.args(["-c", setting]);
+        }
         for variable in REDIRECTING_VARIABLES.into_iter().chain(SIGNING_VARIABLES) {
             command.env_remove(variable);
         }

@@ -40,12 +40,18 @@ pub enum Error {
     /// The repository belongs to another user, and its settings could run programs.
     #[error("{} belongs to another user, and its settings could run programs", .0.display())]
     OtherOwner(PathBuf),
+    /// The working directory is in a bare repository, which the user's settings forbid to find there.
+    #[error("cannot use the bare repository {}: safe.bareRepository is 'explicit'", .0.display())]
+    BareRepository(PathBuf),
     /// An object is missing.
     #[error("object {0} is not in this repository: push or fetch the commit that it belongs to")]
     Missing(Oid),
     /// The answer lies beyond the boundary of a shallow clone.
     #[error("this clone is shallow and lacks the history that this needs: git fetch --unshallow")]
     Shallow,
+    /// Ledgers that are needed are not verified.
+    #[error("{0}")]
+    Unverified(String),
     /// A lock file blocks the operation.
     #[error("the lock file {} exists: another git process holds it, or left it behind when it died", .0.display())]
     Locked(PathBuf),

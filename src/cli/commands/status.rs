@@ -102,7 +102,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             reader.read(snapshot, compare)
         })
         .collect::<Result<_, _>>()?;
-    let fetched = remote.and_then(|_| repository.last_fetch_time());
+    let fetched = remote.and_then(|_| repository.last_sync_time());
     let remote = workspace.remote.clone();
     let report = StatusReport {
         environments,
@@ -123,7 +123,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             ui.format_time(time)
         }));
     }
-    report_differences(&report, ui)
+    report_differences(&report, ui)?;
+    if args.exit_code && !workspace.unverified_ledgers().is_empty() {
+        // An environment that was left out may differ.
+        return Err(CliError::reported(ErrorKind::CannotTell));
+    }
+    Ok(())
 }
 
 /// Reads the status of environments. Its fields are the same for all of them.
