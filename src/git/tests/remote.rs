@@ -254,23 +254,30 @@ fn option_like_names() {
 #[test]
 fn code_is_not_sent_again() {
     let (server, client) = (TestRepository::bare(), TestRepository::bare());
-    let (commits, entries) = (1_000, 40);
+    let begin: i64 = 1_700_000_000;
     let mut stream = String::new();
-    for mark in 1..=commits {
-        let time = 1_000 + mark;
+    for mark in 1..=2_000 {
+        let time = begin + mark * 100;
+        let file = format!("{}/{mark}", mark % 50);
         let text = format!("content {mark}");
         let length = text.len();
         let _ = write!(
             stream,
-            "commit refs/heads/main\nmark :{mark}\ncommitter a <a@b> {time} +0000\ndata 1\nc\nM 100644 inline {mark}\ndata {length}\n{text}\n"
+            "commit refs/heads/main\nmark :{mark}\ncommitter a <a@b> {time} +0000\ndata 1\nc\nM 100644 inline {file}\ndata {length}\n{text}\n"
         );
     }
-    for ledger in ["dev", "stage", "prod"] {
-        for entry in 1..=entries {
-            let time = 10_000 + entry;
+    // The ledgers are newer than the code, and their entries are about old commits.
+    for (offset, ledger) in [(0, "prod"), (1, "stage"), (2, "dev")] {
+        for entry in 0..60 {
+            let time = begin + 200_000 + entry * 50 + offset;
+            let code = if entry == 0 {
+                String::new()
+            } else {
+                format!("merge :{}\n", 100 + entry)
+            };
             let _ = write!(
                 stream,
-                "commit refs/deploy/{ledger}\nmark :1{entry}000\ncommitter a <a@b> {time} +0000\ndata 1\ne\nmerge :{entry}\nM 100644 inline entry\ndata 5\n{time}\n"
+                "commit refs/deploy/{ledger}\ncommitter a <a@b> {time} +0000\ndata 1\ne\n{code}M 100644 inline entry\ndata 10\n{time}\n"
             );
         }
     }
@@ -299,8 +306,8 @@ fn code_is_not_sent_again() {
 
     // One more deployment, of a commit that the client has.
     let tip = server.oid(&["rev-parse", NAME]);
-    let code = server.oid(&["rev-parse", "refs/heads/main~10"]);
-    let next = server.commit(&[tip, code], "next", 20_000);
+    let code = server.oid(&["rev-parse", "refs/heads/main~100"]);
+    let next = server.commit(&[tip, code], "next", begin + 209_000);
     server.git(&["update-ref", NAME, &next.to_string()]);
     // Objects that are sent again are stored again.
     let count = |path: &std::path::Path| -> usize {
