@@ -2,7 +2,8 @@
 //! errors: the message, the exit code and the next command to type.
 
 use super::diagnostics::describe_problem;
-use super::repository::REMOTE_SETTING;
+use super::repository::{REMOTE_SETTING, open_repository};
+use super::unverified_ledgers::explain_local_error;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::verdict::Decision;
 use crate::git::{Error as GitError, Repository};
@@ -190,6 +191,10 @@ pub fn explain_sync_error(ui: &Ui, error: SyncError) -> CliError {
                 .hint("git deploy audit");
             failure.with_details(problems.iter().map(describe_problem))
         }
+        SyncError::Local(_) | SyncError::OtherLocalProject { .. } => match open_repository() {
+            Ok(repository) => explain_local_error(&repository, error),
+            Err(failure) => failure,
+        },
         SyncError::OtherProject { .. } => CliError::new(
             ErrorKind::Denied,
             "the remote holds another project's ledgers",

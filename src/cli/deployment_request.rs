@@ -33,7 +33,7 @@ pub fn find_dropped_environment(workspace: &Workspace, word: Option<&str>) -> Op
     let ends = std::iter::once(name.as_str().len()).chain(dashes);
     let mut ledgers = ends.filter_map(|end| name.as_str().get(..end)?.parse::<LedgerName>().ok());
     let ledger =
-        ledgers.find(|ledger| ledger.is_environment() && workspace.tips.contains_key(ledger))?;
+        ledgers.find(|ledger| ledger.is_environment() && workspace.tips().contains_key(ledger))?;
     Some(EnvRef::dropped(name, ledger))
 }
 

@@ -35,6 +35,7 @@ pub mod schemas;
 mod sync_report;
 mod ui;
 mod unmatched_paths;
+mod unverified_ledgers;
 mod workspace;
 
 use std::ffi::OsString;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::diagnostics::describe_problem;
+use super::unverified_ledgers::describe_local_problem;
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
 use crate::domain::entry::{DeploymentKind, Target};
@@ -78,9 +79,14 @@ pub fn read_environment<'a>(
 }
 
 /// Reads the environments in promotion order. A pattern is replaced by its existing environments.
+/// Leaves out environments whose ledger is not verified, about which opening the workspace warned.
 pub fn read_environments(workspace: &Workspace) -> Result<Vec<EnvironmentSnapshot<'_>>, CliError> {
     let mut snapshots = Vec::new();
+    let unverified = workspace.unverified_ledgers();
     for rules in workspace.policy.environments_in_order() {
+        if unverified.iter().any(|it| it.ledger == rules.ledger) {
+            continue;
+        }
         let state = Rc::new(workspace.read_state(&rules.ledger, &Scope::All)?);
         let names = if rules.is_pattern() {
             state.environments()
@@ -103,7 +109,7 @@ pub fn read_yanks(
     contents: impl IntoIterator<Item = (ComponentName, Content)>,
 ) -> crate::git::Result<State> {
     let ledger = LedgerName::evidence();
-    let Some(tip) = workspace.tips.get(&ledger) else {
+    let Some(tip) = workspace.tip(&ledger)? else {
         return Ok(State::empty());
     };
     let tree = workspace.repository.read_commit(tip.0)?.tree;
@@ -118,18 +124,22 @@ pub fn read_yanks(
 }
 
 /// Prints the problems of the remote's ledgers as of the last fetch on standard error. Returns one
-/// line per problem.
+/// line per problem, also for those of the ledgers here.
 pub fn report_problems(workspace: &Workspace, ui: &Ui) -> Result<Vec<String>, CliError> {
     let problems = find_known_problems(&workspace.repository);
     let problems = problems.context(
         ErrorKind::CannotTell,
         "cannot compare the ledgers with the remote's",
     )?;
-    let lines: Vec<String> = problems.iter().map(describe_problem).collect();
-    for line in &lines {
+    let remote_lines: Vec<String> = problems.iter().map(describe_problem).collect();
+    for line in &remote_lines {
         ui.eprint_warning(line);
     }
-    Ok(lines)
+    let local = workspace.unverified_ledgers().iter();
+    Ok(local
+        .map(describe_local_problem)
+        .chain(remote_lines)
+        .collect())
 }
 
 /// Prints when the ledgers were last fetched, if a remote holds them and that was more than a minute
@@ -138,7 +148,7 @@ pub fn print_fetch_age(workspace: &Workspace, ui: &Ui) {
     if workspace.remote.is_none() {
         return;
     }
-    let fetched = workspace.repository.last_fetch_time();
+    let fetched = workspace.repository.last_sync_time();
     let age = view::status::render_age(fetched, ui.now(), &|time| ui.format_time(time));
     if let Some(line) = age {
         ui.print(line);

@@ -55,7 +55,21 @@ pub fn explain_unreadable_repository(error: Error) -> CliError {
                 .because(Error::OtherOwner(path))
                 .hint(trust_command)
         }
+        Error::BareRepository(path) => {
+            let hint = format!("git --git-dir={} deploy …", path.display());
+            CliError::new(ErrorKind::CannotTell, message)
+                .because(Error::BareRepository(path))
+                .hint(hint)
+        }
         error => CliError::new(ErrorKind::CannotTell, message).because(error),
+    }
+}
+
+/// Checks whether a remote holds the ledgers, without `--remote`.
+pub fn has_ledger_remote(repository: &Repository) -> bool {
+    match repository.config_string(REMOTE_SETTING) {
+        Ok(Some(name)) => !name.is_empty(),
+        _ => repository.has_config("remote.origin.url"),
     }
 }
 

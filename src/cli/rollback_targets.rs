@@ -95,7 +95,7 @@ pub fn find_newest(
         .filter(|name| attempted.contains(*name))
         .cloned()
         .collect();
-    match workspace.tips.get(snapshot.env.ledger()) {
+    match workspace.tips().get(snapshot.env.ledger()) {
         Some(tip) => find_newest_accepted(
             gatherer.history(),
             &snapshot.env,
@@ -212,7 +212,7 @@ pub fn find_rejected(
         }
         Ok((rejected.len() >= MAX_REJECTED).then_some(()))
     };
-    let Some(tip) = workspace.tips.get(snapshot.env.ledger()) else {
+    let Some(tip) = workspace.tips().get(snapshot.env.ledger()) else {
         return Ok(Vec::new());
     };
     find_newest_accepted(

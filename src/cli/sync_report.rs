@@ -27,6 +27,9 @@ pub(super) struct SyncDocument {
     pinned: Option<EntryId>,
     /// The ledgers that have new entries.
     moved: Vec<LedgerUpdate>,
+    /// The ledgers that something else had moved, and that are verified again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    restored: Vec<LedgerName>,
 }
 
 /// The new entries of one ledger.
@@ -68,6 +71,7 @@ pub fn print_sync_document(
             remote: remote.map(str::to_owned),
             pinned: synced.pinned,
             moved,
+            restored: synced.restored.clone(),
         },
     )
 }
@@ -99,6 +103,11 @@ pub fn print_sync_table(
     ui: &Ui,
 ) -> Result<(), CliError> {
     report_trust(repository, synced, ui)?;
+    for ledger in &synced.restored {
+        ui.eprint_warning(format_args!(
+            "the ledger {ledger} here had been moved by something else than git-deploy; it is verified again"
+        ));
+    }
     if synced.moved.is_empty() {
         let message = if synced.tips.is_empty() {
             "has no ledgers yet"

@@ -9,16 +9,21 @@ use std::sync::Arc;
 use super::append_error::{explain_append_error, sync_ledgers};
 use super::key_lookup::{find_public_key, find_source, open_signer};
 use super::repository::{find_remote, open_repository};
+use super::unverified_ledgers::{
+    describe_local_problem, explain_local_error, suggest_local_remedies,
+};
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::Statement;
 use crate::domain::env_ref::EnvRef;
-use crate::domain::id::PublicKey;
+use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::{Environment, KeyStatus, Policy, suggest_nearest};
 use crate::domain::state::{Scope, State};
 use crate::domain::verdict::Verdict;
 use crate::git::Repository;
 use crate::ledger::facts::FactGatherer;
+use crate::ledger::local_ledgers::LocalLedgers;
+use crate::ledger::sync::LedgerProblem;
 use crate::ledger::writer::{
     AppendOptions, AppendedEntry, EntryDraft, LedgerSnapshot, LedgerWriter,
 };
@@ -38,8 +43,8 @@ pub struct Workspace {
     pub remote: Option<String>,
     /// The project.
     pub project: Project,
-    /// The tips of the ledgers.
-    pub tips: Tips,
+    /// The ledgers, as far as they are verified.
+    ledgers: LocalLedgers,
     /// The policy in force.
     pub policy: Arc<Policy>,
     /// Whether the ledgers were just synced, before writing.
@@ -60,7 +65,9 @@ impl Workspace {
             let synced = sync_ledgers(&repository, remote, ui)?;
             super::sync_report::report_trust(&repository, &synced, ui)?;
         }
-        Self::open_offline(repository, remote)
+        let workspace = Self::open_offline(repository, remote)?;
+        workspace.warn_about_unverified(ui);
+        Ok(workspace)
     }
 
     /// Syncs with the remote and opens the repository, so that new people, environments and commits
@@ -73,6 +80,7 @@ impl Workspace {
             super::sync_report::report_trust(&repository, &synced, ui)?;
         }
         let workspace = Self::open_offline(repository, remote)?;
+        workspace.warn_about_unverified(ui);
         Ok(Self {
             is_synced: true,
             ..workspace
@@ -85,10 +93,13 @@ impl Workspace {
     ///
     /// Fails if there is no policy, or if the project is not the pinned one.
     pub fn open_offline(repository: Repository, remote: Option<String>) -> Result<Self, CliError> {
-        let tips = repository
-            .tips()
-            .context(ErrorKind::CannotTell, "cannot read the ledgers")?;
-        let Some(tip) = tips.get(&LedgerName::policy()).copied() else {
+        let ledgers = repository
+            .local_ledgers()
+            .map_err(|error| explain_local_error(&repository, error))?;
+        ledgers
+            .require([&LedgerName::policy()])
+            .map_err(|error| explain_local_error(&repository, error))?;
+        let Some(tip) = ledgers.tips.get(&LedgerName::policy()).copied() else {
             let failure = CliError::new(
                 ErrorKind::CannotTell,
                 "there is no policy in this repository yet",
@@ -123,15 +134,27 @@ impl Workspace {
             repository,
             remote,
             project,
-            tips,
+            ledgers,
             policy,
             is_synced: false,
         })
     }
 
+    /// Prints which ledgers are left out because their refs are not verified, and how to fix that.
+    fn warn_about_unverified(&self, ui: &Ui) {
+        for problem in self.unverified_ledgers() {
+            ui.eprint_warning(describe_local_problem(problem));
+        }
+        for hint in suggest_local_remedies(&self.repository, self.unverified_ledgers()) {
+            ui.eprint(format_args!("  → {hint}"));
+        }
+    }
+
     /// Returns a reader of the facts about this project.
     pub fn gatherer(&self) -> FactGatherer<'_> {
-        FactGatherer::new(&self.repository, &self.project).with_remote(self.remote.as_deref())
+        FactGatherer::new(&self.repository, &self.project)
+            .with_remote(self.remote.as_deref())
+            .with_unverified(self.ledgers.unverified())
     }
 
     /// Returns a previewer, which evaluates the rules for a start without writing it.
@@ -143,6 +166,25 @@ impl Workspace {
             project: &self.project,
             remote: self.remote.as_deref(),
         }
+    }
+
+    /// Returns the verified tips of the ledgers.
+    pub fn tips(&self) -> &Tips {
+        &self.ledgers.tips
+    }
+
+    /// Returns the ledgers whose refs are not verified, which are left out.
+    pub fn unverified_ledgers(&self) -> &[LedgerProblem] {
+        &self.ledgers.problems
+    }
+
+    /// Returns the tip of a ledger, or `None` if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// Fails if its ref is not verified.
+    pub fn tip(&self, ledger: &LedgerName) -> crate::git::Result<Option<EntryId>> {
+        self.ledgers.tip(ledger)
     }
 
     /// Finds an environment of the policy by its name.
@@ -172,7 +214,7 @@ impl Workspace {
     /// Reads the state of a ledger. Returns the empty state if the ledger does not exist yet.
     pub fn read_state(&self, ledger: &LedgerName, scope: &Scope) -> Result<State, CliError> {
         let load = || -> crate::git::Result<State> {
-            let Some(tip) = self.tips.get(ledger) else {
+            let Some(tip) = self.tip(ledger)? else {
                 return Ok(State::empty());
             };
             let tree = self.repository.read_commit(tip.0)?.tree;

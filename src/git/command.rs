@@ -70,7 +70,7 @@ impl GitCommand {
         Self::with_settings(git_dir, work_dir, &[], subcommand)
     }
 
-    /// Does the same with settings, each as `name=value`, which override all others.
+    /// Prepares the same with settings of the form `name=value`, which override those of the user.
     pub(super) fn with_settings(
         git_dir: &Path,
         work_dir: Option<&Path>,
@@ -78,6 +78,9 @@ impl GitCommand {
         subcommand: &'static str,
     ) -> Self {
         let mut command = Command::new("git");
+        for setting in settings {
+            command.args(["-c", setting]);
+        }
         for variable in REDIRECTING_VARIABLES.into_iter().chain(SIGNING_VARIABLES) {
             command.env_remove(variable);
         }

@@ -40,6 +40,9 @@ pub enum Error {
     /// The repository belongs to another user, and its settings could run programs.
     #[error("{} belongs to another user, and its settings could run programs", .0.display())]
     OtherOwner(PathBuf),
+    /// The working directory is in a bare repository, which the user's settings forbid to find there.
+    #[error("cannot use the bare repository {}: safe.bareRepository is 'explicit'", .0.display())]
+    BareRepository(PathBuf),
     /// An object is missing.
     #[error("object {0} is not in this repository: push or fetch the commit that it belongs to")]
     Missing(Oid),
@@ -49,6 +52,9 @@ pub enum Error {
     /// No variable names a folder for this user's checkouts, logs and temporary folders.
     #[error("neither XDG_CACHE_HOME nor HOME is set to a folder for the files of git-deploy")]
     NoUserFolder,
+    /// Ledgers that are needed are not verified.
+    #[error("{0}")]
+    Unverified(String),
     /// A lock file blocks the operation.
     #[error("the lock file {} exists: another git process holds it, or left it behind when it died", .0.display())]
     Locked(PathBuf),

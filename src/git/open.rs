@@ -71,11 +71,11 @@ impl Repository {
         // A ceiling that is not above the directory has no effect.
         upwards.match_ceiling_dir_or_error = false;
         let gix = gix::ThreadSafeRepository::discover_opts(&directory, upwards, trust);
-        Self::from_opened(
-            gix.map_err(convert_open_error(&directory))?
-                .to_thread_local(),
-            None,
-        )
+        let gix = gix
+            .map_err(convert_open_error(&directory))?
+            .to_thread_local();
+        refuse_found_bare_repository(&gix, &directory)?;
+        Self::from_opened(gix, None)
     }
 
     /// Opens exactly this git folder: a bare repository, or the `.git` of a worktree.
@@ -115,6 +115,30 @@ impl Repository {
             None => None,
         };
         Ok(Self::with_quarantine(gix, quarantine))
+    }
+}
+
+/// Refuses a bare repository that was found because the directory is in it, if `safe.bareRepository`
+/// is `explicit`: a checkout can contain one, with settings that run programs.
+///
+/// As in git, a repository's own settings do not count, and directories in a `.git` folder are
+/// allowed.
+fn refuse_found_bare_repository(gix: &gix::Repository, directory: &Path) -> Result<()> {
+    let git_dir = gix.git_dir();
+    let is_below_git_folder = || git_dir.components().any(|part| part.as_os_str() == ".git");
+    if !directory.starts_with(git_dir) || is_below_git_folder() {
+        return Ok(());
+    }
+    let snapshot = gix.config_snapshot();
+    let sections = snapshot.plumbing().sections_by_name("safe");
+    let values = sections
+        .into_iter()
+        .flatten()
+        .filter(|section| section.meta().source.kind() != gix::config::source::Kind::Repository)
+        .filter_map(|section| section.value("bareRepository"));
+    match values.last() {
+        Some(value) if *value == b"explicit"[..] => Err(Error::BareRepository(git_dir.to_owned())),
+        _ => Ok(()),
     }
 }
 

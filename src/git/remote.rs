@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::command::GitOutput;
+use super::command::{GitCommand, GitOutput};
 use super::error::{Error, Result, printable_tail};
 use super::refs::is_valid_ref_name;
 use super::repo::Repository;
@@ -18,6 +18,11 @@ use crate::domain::verdict::{Decision, MESSAGE_PREFIX};
 /// Git's summary, documented in its manual, for a ref whose result the remote did not report. Every
 /// other failure is a refusal.
 const UNANSWERED: &[u8] = b"[remote failure]";
+
+/// How git tells the remote in a fetch what this clone has already. With its default algorithm, git
+/// first offers the newest commits, which are those of the ledgers, and says nothing about branches
+/// that have not moved. The remote then sends all code again that is newer than the last deployment.
+const NEGOTIATION: &str = "fetch.negotiationAlgorithm=skipping";
 
 /// The most messages of a remote that are kept.
 const MAX_MESSAGES: usize = 1_000;
@@ -57,7 +62,7 @@ impl Repository {
     /// remote no longer has, so that a deleted ledger is noticed. Fetches no tags, submodules or
     /// anything else that git's settings would add.
     pub fn fetch(&self, remote: &str, refspecs: &[&str]) -> Result<()> {
-        self.git("fetch")
+        GitCommand::with_settings(self.git_dir(), self.work_dir(), &[NEGOTIATION], "fetch")
             .args([
                 "--quiet",
                 "--prune",
@@ -71,7 +76,6 @@ impl Repository {
             .args(refspecs)
             .run()?
             .into_stdout()?;
-        self.record_fetch_time();
         Ok(())
     }
 

@@ -4,10 +4,11 @@
 //! Every value is keyed by the id of the object it was read from, so it cannot become stale. A
 //! failed read is not cached.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::LedgerCommit;
 use super::facts::{CodeCommit, ComponentAt, LedgerStep};
+use super::verified_tips::VerifiedTips;
 use crate::domain::entry::StoredEntry;
 use crate::domain::id::{CommitId, Content, Digest, EntryId, Oid};
 use crate::domain::policy::Policy;
@@ -35,6 +36,25 @@ pub(super) struct LedgerCache {
     pub contents: Cache<(Oid, Digest), Option<Content>>,
     /// Policies in force, by the tip of the policy ledger.
     pub policies_in_force: Cache<EntryId, Option<Arc<Policy>>>,
+    /// The tips that this process has verified.
+    verified_tips: Mutex<Option<VerifiedTips>>,
+}
+
+impl LedgerCache {
+    /// Returns the tips that this process has verified.
+    pub fn verified_tips(&self) -> Option<VerifiedTips> {
+        let verified = self.verified_tips.lock();
+        verified.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps the tips that this process has verified.
+    pub fn set_verified_tips(&self, verified: &VerifiedTips) {
+        let mut kept = self
+            .verified_tips
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *kept = Some(verified.clone());
+    }
 }
 
 impl Default for LedgerCache {
@@ -50,6 +70,7 @@ impl Default for LedgerCache {
             code_commits: Cache::new(4 * MIB),
             people: Cache::new(8 * MIB),
             contents: Cache::new(8 * MIB),
+            verified_tips: Mutex::default(),
         }
     }
 }

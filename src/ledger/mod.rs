@@ -14,6 +14,7 @@ pub mod entry_validator;
 pub mod facts;
 mod genesis;
 mod ledger_commit;
+pub mod local_ledgers;
 mod missing_tags;
 pub mod notes;
 pub mod notes_sync;
@@ -23,6 +24,7 @@ mod state_reader;
 pub mod sync;
 mod tree_after;
 mod validation_types;
+mod verified_tips;
 pub mod writer;
 pub mod yank_coverage;
 
@@ -47,7 +49,8 @@ pub const INCOMING: &str = "refs/deploy-incoming/";
 pub type Tips = BTreeMap<LedgerName, EntryId>;
 
 impl Repository {
-    /// Returns the tips of all ledgers. A ref below `refs/deploy/` with an invalid name is an
+    /// Returns where the refs of all ledgers are, verified or not: see
+    /// [`Repository::local_ledgers`]. A ref below `refs/deploy/` with an invalid name is an
     /// error: only bypassing this program creates one.
     pub fn tips(&self) -> Result<Tips> {
         self.tips_below(PREFIX)

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 pub use problem::{LedgerFault, LedgerProblem, SyncError};
 pub use verify::MovedLedger;
-use verify::verify_remote_ledgers;
+pub(super) use verify::verify_remote_ledgers;
 
+use super::local_ledgers::LocalLedgers;
 use super::notes::NOTES_REF;
 use super::{INCOMING, Project, Tips};
 use crate::domain::id::EntryId;
@@ -39,6 +40,8 @@ pub struct SyncResult {
     pub tips: Tips,
     /// The ledgers that moved.
     pub moved: Vec<MovedLedger>,
+    /// The ledgers whose refs something else had moved, and that are verified again.
+    pub restored: Vec<LedgerName>,
     /// The problems found.
     pub problems: Vec<LedgerProblem>,
     /// The project, if it was pinned by this sync.
@@ -76,10 +79,12 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<SyncRe
         synced = SyncResult {
             pinned: synced.pinned.or(second.pinned),
             moved: [synced.moved, second.moved].concat(),
+            restored: [synced.restored, second.restored].concat(),
             ..second
         };
     }
     if synced.problems.is_empty() {
+        repository.record_sync_time();
         return Ok(synced);
     }
     let lacks_history =
@@ -110,7 +115,7 @@ fn restore_incoming(repository: &Repository, incoming: &Tips, problems: &[Ledger
 fn sync_once(repository: &Repository, remote: &str) -> std::result::Result<SyncResult, SyncError> {
     // Read before the fetch, so that a concurrent push by this program does not look like a rewound
     // remote.
-    let tips = repository.tips()?;
+    let local = repository.local_ledgers()?;
     let branches = format!("+refs/heads/*:refs/remotes/{remote}/*");
     fetch_with_retries(
         repository,
@@ -127,7 +132,7 @@ fn sync_once(repository: &Repository, remote: &str) -> std::result::Result<SyncR
             },
         }
     })?;
-    match accept_fetched(repository, tips) {
+    match accept_fetched(repository, &local) {
         Err(SyncError::Git(Error::Shallow)) => Err(SyncError::Shallow(Vec::new())),
         accepted => accepted,
     }
@@ -149,12 +154,13 @@ fn fetch_with_retries(repository: &Repository, remote: &str, refspecs: &[&str]) 
     repository.fetch(remote, refspecs)
 }
 
-/// Verifies the fetched entries after `tips`, the accepted tips before the fetch, and moves our
+/// Verifies the fetched entries after the last verified tips, as of before the fetch, and moves our
 /// ledgers.
 fn accept_fetched(
     repository: &Repository,
-    mut tips: Tips,
+    local: &LocalLedgers,
 ) -> std::result::Result<SyncResult, SyncError> {
+    let mut tips = local.last_verified_tips();
     let incoming = repository.tips_below(INCOMING)?;
     let mut synced = SyncResult::default();
     let Some(trusted) = find_trusted_project(repository, &tips, &incoming)? else {
@@ -162,14 +168,20 @@ fn accept_fetched(
     };
     synced.pinned = trusted.newly_pinned;
     let project = &trusted.project;
+    // Without a record, the moves below would not be recorded.
+    repository.begin_verified_tips(project.id, &tips);
     synced.problems = verify_remote_ledgers(repository, project, &mut tips, &incoming, |moved| {
         // The missing tags are recorded first. Otherwise, after an interruption, the versions of
         // the moved entries would look checked.
         repository.add_missing_tags(&moved.ledger, &moved.missing_tags)?;
-        move_ledger(repository, &moved.ledger, moved.old, moved.new)?;
+        // A ref that is not verified is where something else has moved it.
+        let unverified = local.problems.iter().find(|it| it.ledger == moved.ledger);
+        let old = unverified.map_or(moved.old, |problem| problem.remote_tip);
+        move_ledger(repository, &moved.ledger, old, moved.new)?;
         synced.moved.push(moved);
         Ok(())
     })?;
+    synced.restored = restore_unverified(repository, local, &tips)?;
     accept_fetched_notes(repository)?;
     synced.tips = tips;
     Ok(synced)
@@ -217,6 +229,30 @@ fn find_trusted_project(
     }
 }
 
+/// Moves the refs that are not verified back to the last verified tips. A ledger that `tips` moves
+/// forward is there already. Returns the ledgers that were moved back.
+fn restore_unverified(
+    repository: &Repository,
+    local: &LocalLedgers,
+    tips: &Tips,
+) -> Result<Vec<LedgerName>> {
+    let mut restored = Vec::new();
+    for problem in &local.problems {
+        let Some(tip) = tips.get(&problem.ledger).copied() else {
+            continue;
+        };
+        if Some(tip) == problem.kept_tip {
+            // An undecided ref may be right, and a commit that is missing cannot be restored.
+            if problem.is_undecided() || repository.read_commit(tip.0).is_err() {
+                continue;
+            }
+            move_ledger(repository, &problem.ledger, problem.remote_tip, tip)?;
+        }
+        restored.push(problem.ledger.clone());
+    }
+    Ok(restored)
+}
+
 /// Moves our ledger. If another process of ours moved it meanwhile, the next sync sees that.
 fn move_ledger(
     repository: &Repository,
@@ -224,7 +260,7 @@ fn move_ledger(
     old: Option<EntryId>,
     new: EntryId,
 ) -> Result<()> {
-    match repository.advance_ledger(ledger, old, new, "git-deploy: sync") {
+    match repository.move_verified_ledger(ledger, old, new, "git-deploy: sync") {
         Ok(()) | Err(Error::LostRace { .. }) => Ok(()),
         Err(error) => Err(error),
     }
@@ -234,16 +270,21 @@ fn move_ledger(
 /// fetch.
 ///
 /// Ledgers that git itself fetched since the last sync are verified as in a sync, but not accepted.
-pub fn find_known_problems(repository: &Repository) -> Result<Vec<LedgerProblem>> {
-    let (mut tips, incoming) = (repository.tips()?, repository.tips_below(INCOMING)?);
-    let Some(policy) = tips
-        .get(&LedgerName::policy())
-        .filter(|_| !incoming.is_empty())
-    else {
+pub fn find_known_problems(
+    repository: &Repository,
+) -> std::result::Result<Vec<LedgerProblem>, SyncError> {
+    // Problems of the refs here are reported separately.
+    let incoming = repository.tips_below(INCOMING)?;
+    if incoming.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut tips = repository.local_ledgers()?.last_verified_tips();
+    let Some(policy) = tips.get(&LedgerName::policy()) else {
         return Ok(Vec::new());
     };
     let project = Project::from_policy_tip(repository, *policy)?;
-    verify_remote_ledgers(repository, &project, &mut tips, &incoming, |_| Ok(()))
+    let problems = verify_remote_ledgers(repository, &project, &mut tips, &incoming, |_| Ok(()))?;
+    Ok(problems)
 }
 
 /// Records that the remote's ledger is at the entry we pushed.

@@ -1,8 +1,11 @@
 //! The inputs and the result of validating an entry.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Tips;
+use super::sync::SyncError;
+use crate::clock;
 use crate::domain::entry::{Entry, Statement, StoredEntry, Verified};
 use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::LedgerName;
@@ -10,6 +13,7 @@ use crate::domain::rules::{Chain, Facts};
 use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Verdict};
 use crate::git::error::Result;
+use crate::git::repo::Repository;
 
 /// The end of a ledger, to which the next entry is appended.
 #[derive(Debug, Clone)]
@@ -50,10 +54,28 @@ impl ChainTip {
 /// The current situation, for an entry that must be valid now as well as at its own time.
 #[derive(Debug, Clone)]
 pub struct PushContext {
-    /// The tips of all ledgers before the push.
+    /// The verified tips of the ledgers before the push.
     pub tips: Tips,
+    /// The ledgers whose refs are not verified.
+    pub unverified: BTreeSet<LedgerName>,
     /// The server's clock.
     pub now: Time,
+}
+
+impl PushContext {
+    /// Reads the current situation of a repository.
+    ///
+    /// # Errors
+    /// Fails if the ledger of the policy is not verified: nothing can be decided without it.
+    pub fn read(repository: &Repository) -> Result<Self> {
+        let ledgers = repository.local_ledgers().map_err(SyncError::into_git)?;
+        ledgers.tip(&LedgerName::policy())?;
+        Ok(Self {
+            unverified: ledgers.unverified(),
+            tips: ledgers.tips,
+            now: clock::now(),
+        })
+    }
 }
 
 /// When an entry must be valid.

@@ -100,8 +100,14 @@ impl LedgerWriter<'_> {
         ledger: &LedgerName,
         use_snapshot: &dyn Fn(&LedgerSnapshot<'_>) -> Result<T, AppendFailure<E>>,
     ) -> Result<T, AppendFailure<E>> {
-        let tips = self.repository.tips()?;
-        let gatherer = FactGatherer::new(self.repository, self.project).with_remote(self.remote);
+        let ledgers = self.repository.local_ledgers().map_err(AppendError::Sync)?;
+        ledgers
+            .require([&LedgerName::policy(), ledger])
+            .map_err(AppendError::Sync)?;
+        let tips = &ledgers.tips;
+        let gatherer = FactGatherer::new(self.repository, self.project)
+            .with_remote(self.remote)
+            .with_unverified(ledgers.unverified());
         let validator = EntryValidator::new(self.repository, gatherer, None);
         let chain_tip = validator.load_tip(ledger, tips.get(ledger).copied())?;
         let policy = match tips.get(&LedgerName::policy()) {
@@ -110,7 +116,8 @@ impl LedgerWriter<'_> {
         };
         use_snapshot(&LedgerSnapshot {
             repository: self.repository,
-            tips: &tips,
+            tips,
+            ledgers: &ledgers,
             policy: policy.as_deref(),
             tip: &chain_tip,
             gatherer: &validator.gatherer,

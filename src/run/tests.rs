@@ -326,6 +326,7 @@ impl World {
                     .unwrap();
                 let present = PushContext {
                     tips,
+                    unverified: [].into(),
                     now: clock::now(),
                 };
                 expect_accepted(

@@ -15,6 +15,7 @@ use crate::domain::policy::Policy;
 use crate::git::{Repository, Result as GitResult};
 use crate::ledger::Project;
 use crate::ledger::facts::FactGatherer;
+use crate::ledger::sync::SyncError;
 
 /// The prefix of the values that this program adds and removes.
 const BRANCH_PREFIX: &str = "refs/heads/";
@@ -30,7 +31,9 @@ pub(super) struct HandoverChanges {
 
 /// Reads the policy in force. Returns `None` if no policy has been published.
 pub(super) fn read_policy(repository: &Repository) -> GitResult<Option<Arc<Policy>>> {
-    let Some(tip) = repository.tip(&LedgerName::policy())? else {
+    let policy = LedgerName::policy();
+    let ledgers = repository.local_ledgers().map_err(SyncError::into_git)?;
+    let Some(tip) = ledgers.tip(&policy)? else {
         return Ok(None);
     };
     let project = Project::from_policy_tip(repository, tip)?;

@@ -19,6 +19,7 @@ use crate::clock::{self, Deadline};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::git::{self, Repository};
+use crate::ledger::sync::SyncError;
 use crate::ledger::{LedgerCommit, Tips};
 use crate::program::{ExternalProgram, ProgramEnd};
 use crate::signing::SECRET_VARIABLES;
@@ -124,7 +125,8 @@ pub(super) fn mark_all_handed_over(repository: &Repository) -> Result<(), Handof
     if repository.common_dir().join(DONE_FILE).exists() {
         return Ok(());
     }
-    write_handed_over(repository, &repository.tips()?)
+    let ledgers = repository.local_ledgers().map_err(SyncError::into_git)?;
+    write_handed_over(repository, &ledgers.tips)
 }
 
 /// Returns the next entries as lines, oldest first, and advances `handed_over` to the last of them.
@@ -134,7 +136,8 @@ fn read_next_entries(
 ) -> Result<Vec<u8>, HandoffError> {
     let mut lines = Vec::new();
     let mut remaining = MAX_BATCH;
-    for (ledger, tip) in repository.tips()? {
+    let ledgers = repository.local_ledgers().map_err(SyncError::into_git)?;
+    for (ledger, tip) in ledgers.tips {
         let mut ids = Vec::new();
         for walked in repository.walk_ledger(tip) {
             let id = EntryId(walked?.0.id);

@@ -43,6 +43,9 @@ pub fn init_server(options: &InstallOptions<'_>) -> Result<Vec<InstallStep>, Ins
     let repository = open_repository(options.repository)?;
     // An invalid ref among the ledgers would make every later push undecidable.
     repository.tips()?;
+    // Recorded here, so that the first push need not verify a long ledger. The hooks report what
+    // does not verify.
+    let _ = repository.local_ledgers();
     if options.without_proc_receive && is_managed_by_gitolite(&repository) {
         return Err(InstallError::Gitolite(options.repository.to_owned()));
     }

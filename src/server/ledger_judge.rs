@@ -4,6 +4,7 @@ use super::HookError;
 use super::limits::MAX_ENTRIES;
 use super::push_judge::PushJudge;
 use super::ref_update::RefUpdate;
+use super::shell::quote_path;
 use super::update_verdict::{UpdateVerdict, describe_statement};
 use crate::domain::entry::Action;
 use crate::domain::id::{EntryId, Oid};
@@ -26,6 +27,9 @@ impl PushJudge<'_> {
         let Some(new) = update.new else {
             return refuse(Check::fail(Rule::Chain, "a ledger is never deleted"));
         };
+        if self.present.unverified.contains(ledger) {
+            return refuse(self.make_unverified_check());
+        }
         let tip = self.present.tips.get(ledger).copied();
         if update.old != tip.map(|tip| tip.0) {
             return refuse(make_moved_check(tip));
@@ -45,6 +49,13 @@ impl PushJudge<'_> {
             Ok(entries) => Ok(self.judge_entries(validator, ledger, chain_tip, entries, update)),
             Err(check) => refuse(*check),
         }
+    }
+
+    /// Returns the undecided check for a ledger whose ref on this server is not verified.
+    fn make_unverified_check(&self) -> Check {
+        let why = "the server's ref was not moved by git-deploy, and is not verified: the server's owner can see why with the command below";
+        let folder = quote_path(self.repository.git_dir());
+        Check::unknown(Rule::Chain, why).remedy(format!("git-deploy -C {folder} status"))
     }
 
     /// Returns the tip of the ledger that new entries must follow. If the ledger does not exist

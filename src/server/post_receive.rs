@@ -9,6 +9,7 @@ use super::handoff::{self, HandoffError};
 use super::ref_update::RefUpdate;
 use super::{HookError, lock};
 use crate::git::{Repository, Result as GitResult};
+use crate::ledger::sync::SyncError;
 
 /// The tasks that failed after a push. `None` means that a task is up to date.
 #[derive(Debug, Default)]
@@ -42,7 +43,9 @@ pub fn run(
 /// Writes the missing notes.
 fn write_notes(repository: &Repository) -> Result<(), HookError> {
     let _lock = lock::take(repository)?;
-    let tips = repository.tips()?;
-    repository.update_notes(&tips)?;
+    // Git may have moved the refs itself. Their entries are verified and recorded here, so that the
+    // next push need not do it.
+    let ledgers = repository.local_ledgers().map_err(SyncError::into_git)?;
+    repository.update_notes(&ledgers.tips)?;
     Ok(())
 }

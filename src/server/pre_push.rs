@@ -9,7 +9,6 @@ use super::push_judge::{PushJudge, find_project};
 use super::ref_update::RefUpdate;
 use super::update_verdict::UpdateVerdict;
 use super::{HookError, Settings};
-use crate::clock;
 use crate::domain::policy::Policy;
 use crate::git::Repository;
 use crate::ledger::entry_validator::PushContext;
@@ -56,10 +55,7 @@ pub fn judge(
     updates: &[RefUpdate],
 ) -> Result<Vec<UpdateVerdict>, HookError> {
     let settings = Settings::default();
-    let present = PushContext {
-        tips: repository.tips()?,
-        now: clock::now(),
-    };
+    let present = PushContext::read(repository)?;
     let project = find_project(repository, &present, std::iter::empty())?;
     let judge = PushJudge::new(repository, &settings, project.as_ref(), &present)?.for_clone();
     let mut judgements = Vec::new();

@@ -15,7 +15,6 @@ use super::ref_update::RefUpdate;
 use super::settings::Settings;
 use super::shell::quote_path;
 use super::update_verdict::UpdateVerdict;
-use crate::clock;
 use crate::domain::name::LedgerName;
 use crate::domain::verdict::{Check, Decision, Rule};
 use crate::git::{Repository, Result as GitResult};
@@ -93,15 +92,12 @@ pub(super) fn judge_updates<T>(
         return Err(HookError::TooManyUpdates);
     }
     let _guard = prepare(&repository)?;
-    if our_count == 0 && repository.tip(&LedgerName::policy())?.is_none() {
+    let present = PushContext::read(&repository)?;
+    if our_count == 0 && !present.tips.contains_key(&LedgerName::policy()) {
         // Without a policy, no branch or tag is bound.
         return Ok(Vec::new());
     }
     let settings = Settings::read(&repository)?;
-    let present = PushContext {
-        tips: repository.tips()?,
-        now: clock::now(),
-    };
     let project = find_project(&repository, &present, ledgers())?;
     let judge = PushJudge::new(&repository, &settings, project.as_ref(), &present)?;
     let mut judgements = Vec::new();

@@ -64,7 +64,7 @@ impl<'a> PushJudge<'a> {
         let validator = project.map(|project| {
             EntryValidator::new(
                 repository,
-                FactGatherer::new(repository, project),
+                FactGatherer::new(repository, project).with_unverified(present.unverified.clone()),
                 settings.recovery,
             )
         });

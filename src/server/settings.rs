@@ -7,8 +7,7 @@ use crate::domain::id::PublicKey;
 use crate::git::{Error, Repository, Result};
 use crate::ledger::recovery::RECOVERED_SETTING;
 
-/// The keys that the genesis of the first policy may name as roots. It has several values.
-pub const ADMIN_SETTING: &str = "deploy.admin";
+pub use crate::ledger::local_ledgers::ADMIN_SETTING;
 /// The key that may publish one policy after all admin keys were lost.
 pub const RECOVERY_SETTING: &str = "deploy.recovery";
 

@@ -106,6 +106,7 @@ mod tests {
             remote: Some("origin".to_owned()),
             fetched: Some("2026-03-05T09:57:00Z".parse().unwrap()),
             problems: Vec::new(),
+            is_incomplete: false,
         }
     }
 

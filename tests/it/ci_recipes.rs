@@ -88,6 +88,28 @@ fn ci_recipes_work() {
     }
 }
 
+/// If the remote shows another project than the pinned one, or nothing is pinned, a recipe fails
+/// before it deploys anything.
+#[test]
+fn recipes_pin_the_project() {
+    for name in ["GitHub Actions", "GitLab CI", "Azure Pipelines"] {
+        let world = World::new();
+        let project = Project::new(&world, POLICY);
+        let steps = steps(name);
+        let pin = steps.first().unwrap();
+        let other = project.alice.repo.rev("HEAD");
+        for (root, code) in [(&*other, 1), ("", 3)] {
+            let checkout = world.clone_from(&project.server.url(), "ci-job", &[]);
+            let mut command = checkout.command("sh");
+            command.args(["-e", "-c", pin]).env("DEPLOY_ROOT", root);
+            Run::of(&world, &mut command).ok();
+            checkout.deploy(&["record", "dev", "--start"]).fails(code);
+            checkout.deploy(&["check", "prod"]).fails(code);
+            std::fs::remove_dir_all(checkout.path()).unwrap();
+        }
+    }
+}
+
 #[track_caller]
 fn runs(project: &Project<'_>, environments: &[&str], commit: &str) {
     project.carol.deploy(&["sync"]).ok();
@@ -130,12 +152,15 @@ impl Ci {
         step: &str,
         failed: bool,
     ) -> Run<'w> {
+        let root = &project.alice.repo;
+        let root = root.git(&["config", "deploy.root"]).ok().text();
         let key = std::fs::read_to_string(project.world.path().join("home/ci.key")).unwrap();
         let mut command = checkout.command("sh");
         command
             .args(["-e", "-c", step])
             .env("CI", "true")
-            .env("GIT_DEPLOY_KEY", key);
+            .env("GIT_DEPLOY_KEY", key)
+            .env("DEPLOY_ROOT", root);
         command.env("CI_JOB_STATUS", if failed { "failed" } else { "success" });
         command.envs(self.variables.iter().copied());
         Run::of(project.world, &mut command)
@@ -157,7 +182,8 @@ fn steps(name: &str) -> Vec<String> {
             .unwrap_or(line)
     });
     let ours = |line: &&str| {
-        line.starts_with("./") || (line.contains("git deploy ") && !line.contains('`'))
+        let is_command = line.contains("git deploy ") || line.contains("git config deploy.");
+        line.starts_with("./") || (is_command && !line.contains('`'))
     };
     commands.filter(ours).map(str::to_owned).collect()
 }

@@ -61,5 +61,6 @@ mod transcripts;
 mod transports;
 mod undeclared;
 mod unmatched_paths;
+mod unverified_ledgers;
 mod usability;
 mod write_commands;

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::cli::audit_report::AuditProgressBar;
 use crate::cli::diagnostics::describe_problem;
 use crate::cli::repository::open_repository;
+use crate::cli::unverified_ledgers::describe_local_problem;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName};
@@ -20,7 +21,8 @@ use crate::domain::verdict::CheckResult;
 use crate::git::{Error, Repository};
 use crate::ledger::audit::{self, AuditFinding, AuditPlan, AuditRemark, FindingKind, RemarkKind};
 use crate::ledger::facts::FactGatherer;
-use crate::ledger::sync::find_known_problems;
+use crate::ledger::local_ledgers::find_rewound;
+use crate::ledger::sync::{SyncError, find_known_problems};
 use crate::ledger::{Project, Tips};
 use crate::view;
 use crate::view::audit::{AuditDocument, AuditSection};
@@ -166,6 +168,18 @@ fn audit_selected(
         };
         AuditFinding::new(FindingKind::Remote, outcome, detail)
     };
+    if let Ok(problems) = find_rewound(repository) {
+        let findings = problems.iter().map(|problem| AuditFinding {
+            ledger: Some(problem.ledger.clone()),
+            entry: problem.kept_tip,
+            ..AuditFinding::new(
+                FindingKind::Chain,
+                CheckResult::Fail,
+                describe_local_problem(problem),
+            )
+        });
+        other.findings.extend(findings);
+    }
     match find_known_problems(repository) {
         Ok(problems) => {
             other.findings.extend(
@@ -176,10 +190,11 @@ fn audit_selected(
         }
         // Becomes a finding, so that the other findings are still reported.
         Err(error) => {
+            let is_malformed = matches!(&error, SyncError::Git(error) if error.is_malformed());
             let detail = format!("cannot compare with the remote's ledgers: {error}");
             other
                 .findings
-                .push(remote_finding(!error.is_malformed(), sanitize(&detail)));
+                .push(remote_finding(!is_malformed, sanitize(&detail)));
         }
     }
     Ok(AuditDocument {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::inputs::InputArgs;
 use crate::cli::deployment_request::select_to_change;
+use crate::cli::expected_project::report_missing_pin;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, read_context};
 use crate::domain::entry::DeploymentKind;
@@ -60,6 +61,7 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
+    report_missing_pin(&workspace.repository, ui)?;
     let (name, rev) = args.env_rev.find_reviewed_environment(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;

@@ -14,7 +14,7 @@ use crate::domain::verdict::{Decision, MESSAGE_PREFIX};
 use crate::git::{self, Repository};
 use crate::ledger::Project;
 use crate::ledger::facts::FactGatherer;
-use crate::ledger::sync::sync;
+use crate::ledger::sync::{SyncError, sync};
 use crate::server::post_receive::Backlog;
 use crate::server::{
     HookError, TIME_LIMIT, UpdateVerdict, chained_hooks, deadline, decide_push, post_receive,
@@ -302,7 +302,8 @@ fn is_governed(
     repository: &Repository,
     updates: &[crate::server::ref_update::RefUpdate],
 ) -> Result<bool, git::Error> {
-    let Some(tip) = repository.tip(&LedgerName::policy())? else {
+    let ledgers = repository.local_ledgers().map_err(SyncError::into_git)?;
+    let Some(tip) = ledgers.tip(&LedgerName::policy())? else {
         return Ok(false);
     };
     let project = Project::from_policy_tip(repository, tip)?;

@@ -82,6 +82,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .as_deref()
         .map(|name| workspace.find_environment(name))
         .transpose()?;
+    if let Some((env, _)) = &only {
+        workspace
+            .tip(env.ledger())
+            .context(ErrorKind::CannotTell, "cannot read the ledger")?;
+    }
     let gatherer = workspace.gatherer();
     let criteria = Criteria {
         change: args.change.clone(),
@@ -91,7 +96,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     let has_criteria = !criteria.is_empty();
     let mut walks = Vec::new();
-    for (ledger, tip) in &workspace.tips {
+    for (ledger, tip) in workspace.tips() {
         let is_shown = match &only {
             Some((env, _)) => env.ledger() == ledger,
             None => args.all || ledger.is_environment(),

@@ -43,13 +43,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     workspace
         .repository
-        .rebuild_notes(&workspace.tips)
+        .rebuild_notes(workspace.tips())
         .map_err(explain_notes_error)?;
     if ui.json() {
         return ui.print_document(
             "notes-rebuild",
             &NotesDocument {
-                ledgers: workspace.tips.len(),
+                ledgers: workspace.tips().len(),
             },
         );
     }

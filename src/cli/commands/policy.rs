@@ -158,7 +158,7 @@ fn find_publish_entry(
 ) -> Result<(EntryId, std::sync::Arc<StoredEntry>), CliError> {
     let cannot_read = "cannot read the policy's ledger";
     let ledger = LedgerName::policy();
-    let mut next = workspace.tips.get(&ledger).copied();
+    let mut next = workspace.tips().get(&ledger).copied();
     while let Some(id) = next {
         let commit = workspace
             .repository

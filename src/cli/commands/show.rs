@@ -102,12 +102,12 @@ impl CommitReader<'_> {
     /// Returns the evidence about the commit, oldest first.
     fn read_evidence(&self) -> crate::git::Result<Vec<EvidenceRow>> {
         let ledger = LedgerName::evidence();
-        let Some(tip) = self.workspace.tips.get(&ledger) else {
+        let Some(tip) = self.workspace.tip(&ledger)? else {
             return Ok(Vec::new());
         };
         let entries = self.gatherer.history().entries_about(
             &ledger,
-            *tip,
+            tip,
             self.commit,
             self.commit_time.minus(SKEW),
         )?;
@@ -146,12 +146,12 @@ impl CommitReader<'_> {
     /// Returns the newest attempt or run of the commit in an environment, for each component.
     /// Leaves out components that never ran the commit, a commit that contains it, or its content.
     fn find_runs(&self, snapshot: &EnvironmentSnapshot<'_>) -> crate::git::Result<Vec<RunRow>> {
-        let Some(tip) = self.workspace.tips.get(&snapshot.rules.ledger) else {
+        let Some(tip) = self.workspace.tip(&snapshot.rules.ledger)? else {
             return Ok(Vec::new());
         };
         let (history, since) = (self.gatherer.history(), self.commit_time.minus(SKEW));
         let components = self.workspace.policy.component_names();
-        let histories = read_recent_histories(history, &snapshot.env, *tip, components, since)?;
+        let histories = read_recent_histories(history, &snapshot.env, tip, components, since)?;
         let mut runs = Vec::new();
         for (component, entries) in &histories {
             if let Some(unfinished) = find_unfinished_run(snapshot, component, self.commit) {

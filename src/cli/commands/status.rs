@@ -96,7 +96,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     } else {
         ui.print(render(&report, args, ui));
     }
-    report_differences(&report, ui)
+    report_differences(&report, ui)?;
+    if args.exit_code && report.is_incomplete {
+        // An environment that was left out may differ.
+        return Err(CliError::reported(ErrorKind::CannotTell));
+    }
+    Ok(())
 }
 
 /// Renders the status as text: that of a release if the arguments are `COMPONENT ENV`.
@@ -162,7 +167,7 @@ fn read_report(args: &Args, ui: &Ui) -> Result<StatusReport, CliError> {
             reader.read(snapshot, compare)
         })
         .collect::<Result<_, _>>()?;
-    let fetched = remote.and_then(|_| repository.last_fetch_time());
+    let fetched = remote.and_then(|_| repository.last_sync_time());
     let remote = workspace.remote.clone();
     Ok(StatusReport {
         environments,
@@ -170,6 +175,7 @@ fn read_report(args: &Args, ui: &Ui) -> Result<StatusReport, CliError> {
         remote,
         fetched,
         problems,
+        is_incomplete: !workspace.unverified_ledgers().is_empty(),
     })
 }
 

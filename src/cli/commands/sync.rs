@@ -1,9 +1,10 @@
 //! `git deploy sync`: fetches the ledgers, verifies new entries and shows them.
 
 use crate::cli::diagnostics::explain_notes_error;
+use crate::cli::expected_project::report_missing_pin;
 use crate::cli::repository::{REMOTE_SETTING, find_remote, open_repository};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_error, sync_report};
-use crate::ledger::sync::SyncResult;
+use crate::ledger::sync::{SyncError, SyncResult};
 
 /// Fetch the ledgers, verify new entries and show them
 #[derive(clap::Args)]
@@ -21,10 +22,17 @@ pub fn run(_: &Args, ui: &Ui) -> Result<(), CliError> {
         append_error::sync_ledgers(&repository, remote, ui)?
     } else {
         // Otherwise a failed update of the notes would stay: there is no server to repair them.
+        let ledgers = repository
+            .local_ledgers()
+            .map_err(|error| append_error::explain_sync_error(ui, error))?;
         repository
-            .tips()
-            .and_then(|tips| repository.update_notes(&tips))
+            .update_notes(&ledgers.tips)
             .map_err(explain_notes_error)?;
+        if !ledgers.problems.is_empty() {
+            let error = SyncError::Local(ledgers.problems);
+            return Err(append_error::explain_sync_error(ui, error));
+        }
+        report_missing_pin(&repository, ui)?;
         SyncResult::default()
     };
     if ui.json() {

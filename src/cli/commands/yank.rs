@@ -69,6 +69,11 @@ fn find_yank_coverage(
     let policy = snapshot
         .policy
         .ok_or_else(|| CliError::new(ErrorKind::CannotTell, "no policy is in force"))?;
+    // The commit may run anywhere.
+    snapshot
+        .ledgers
+        .require(&snapshot.ledgers.unverified())
+        .context(ErrorKind::CannotTell, "cannot read all environments")?;
     find_coverage(
         snapshot.repository,
         snapshot.gatherer,

@@ -6,7 +6,7 @@ use super::runner::{DeployRunner, StartedRun};
 use crate::clock::Stopwatch;
 use crate::domain::state::{Scope, State};
 use crate::ledger::StateReader;
-use crate::ledger::sync::sync;
+use crate::ledger::sync::{SyncError, sync};
 use crate::run::execute::StopReason;
 
 /// How long the result of one check stays valid.
@@ -78,7 +78,8 @@ impl<'a> RunOwnership<'a> {
             sync(repository, remote).map_err(|error| error.to_string())?;
         }
         let read = || {
-            let Some(tip) = repository.tip(ledger)? else {
+            let ledgers = repository.local_ledgers().map_err(SyncError::into_git)?;
+            let Some(tip) = ledgers.tip(ledger)? else {
                 return Ok(State::empty());
             };
             let tree = repository.read_commit(tip.0)?.tree;

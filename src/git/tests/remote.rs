@@ -1,6 +1,8 @@
 //! Tests of fetches and pushes with a real server: accepted, refused, after a lost race, and
 //! without an answer.
 
+use std::fmt::Write as _;
+
 use super::TestRepository;
 use crate::domain::id::Oid;
 use crate::git::PushOutcome;
@@ -245,4 +247,91 @@ fn option_like_names() {
             .is_err()
     );
     assert!(!mark.exists());
+}
+
+/// A fetch of one new ledger entry receives a few objects if the clone has the code that the entry
+/// is about, however much newer it is than the last deployment. Git's default receives all of it.
+#[test]
+fn code_is_not_sent_again() {
+    let (server, client) = (TestRepository::bare(), TestRepository::bare());
+    let begin: i64 = 1_700_000_000;
+    let mut stream = String::new();
+    for mark in 1..=2_000 {
+        let time = begin + mark * 100;
+        let file = format!("{}/{mark}", mark % 50);
+        let text = format!("content {mark}");
+        let length = text.len();
+        let _ = write!(
+            stream,
+            "commit refs/heads/main\nmark :{mark}\ncommitter a <a@b> {time} +0000\ndata 1\nc\nM 100644 inline {file}\ndata {length}\n{text}\n"
+        );
+    }
+    // The ledgers are newer than the code, and their entries are about old commits.
+    for (offset, ledger) in [(0, "prod"), (1, "stage"), (2, "dev")] {
+        for entry in 0..60 {
+            let time = begin + 200_000 + entry * 50 + offset;
+            let code = if entry == 0 {
+                String::new()
+            } else {
+                format!("merge :{}\n", 100 + entry)
+            };
+            let _ = write!(
+                stream,
+                "commit refs/deploy/{ledger}\ncommitter a <a@b> {time} +0000\ndata 1\ne\n{code}M 100644 inline entry\ndata 10\n{time}\n"
+            );
+        }
+    }
+    let mut command = super::plain_git(&server.path);
+    command.args(["fast-import", "--quiet"]);
+    super::run(command, stream.as_bytes());
+    client.git(&[
+        "remote",
+        "add",
+        "origin",
+        &format!("file://{}", server.path.display()),
+    ]);
+    let refspecs = [
+        "+refs/heads/*:refs/remotes/origin/*",
+        "+refs/deploy/*:refs/deploy-incoming/*",
+    ];
+    client.open().fetch("origin", &refspecs).unwrap();
+    let by_default = client.sibling_path("default.git");
+    std::fs::create_dir(&by_default).unwrap();
+    let copied = std::process::Command::new("cp")
+        .arg("-r")
+        .arg(client.path.join("."))
+        .arg(&by_default)
+        .status();
+    assert!(copied.unwrap().success());
+
+    // One more deployment, of a commit that the client has.
+    let tip = server.oid(&["rev-parse", NAME]);
+    let code = server.oid(&["rev-parse", "refs/heads/main~100"]);
+    let next = server.commit(&[tip, code], "next", begin + 209_000);
+    server.git(&["update-ref", NAME, &next.to_string()]);
+    // Objects that are sent again are stored again.
+    let count = |path: &std::path::Path| -> usize {
+        let listed = super::git_in(path, &["count-objects", "-v"]);
+        let counts = listed.lines().filter_map(|line| {
+            line.strip_prefix("count: ")
+                .or(line.strip_prefix("in-pack: "))
+        });
+        counts.map(|count| count.parse::<usize>().unwrap()).sum()
+    };
+    let before = count(&client.path);
+    client.open().fetch("origin", &refspecs).unwrap();
+    let received = count(&client.path) - before;
+    assert!((1..=5).contains(&received), "{received} objects");
+    let arguments = [
+        "-c",
+        "fetch.unpackLimit=1",
+        "fetch",
+        "--quiet",
+        "origin",
+        refspecs[0],
+        refspecs[1],
+    ];
+    super::git_in(&by_default, &arguments);
+    let received = count(&by_default) - before;
+    assert!(received > 1_000, "git has a better default: {received}");
 }

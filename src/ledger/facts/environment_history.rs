@@ -32,14 +32,18 @@ impl FactGatherer<'_> {
                 continue;
             };
             let env = EnvRef::new(previous, previous_settings);
-            let tip = facts.tips.get(env.ledger()).copied();
+            let tip = self.known_tip(facts, env.ledger());
             let names = changed().map(|change| change.component.clone()).collect();
-            let state = self.read_previous_state(&env, tip, names);
-            let state = state.map_err(|error| describe_error(&error));
+            let state = tip.clone().and_then(|tip| {
+                self.read_previous_state(&env, tip, names)
+                    .map_err(|error| describe_error(&error))
+            });
             facts.previous_state.insert(previous.clone(), state);
             for change in changed() {
                 let counts = policy.promotion_match(settings, &change.component);
-                let log = self.read_previous_log(&env, tip, change, counts);
+                let log = tip
+                    .clone()
+                    .and_then(|tip| self.read_previous_log(&env, tip, change, counts));
                 let key = (previous.clone(), change.component.clone(), change.commit);
                 facts.previous_log.insert(key, log);
             }

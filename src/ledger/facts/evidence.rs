@@ -43,7 +43,7 @@ impl FactGatherer<'_> {
             (Request::Entry { statement, .. }, Some(chain)) if is_evidence(statement) => {
                 (chain.sequence > 0).then_some(chain.tip)
             }
-            _ => facts.tips.get(&LedgerName::evidence()).copied(),
+            _ => self.known_tip(facts, &LedgerName::evidence())?,
         };
         let Some(tip) = tip else {
             return Ok(Vec::new());
@@ -147,7 +147,7 @@ impl FactGatherer<'_> {
         facts: &Facts,
     ) -> Fact<State> {
         let ledger = LedgerName::evidence();
-        let Some(tip) = facts.tips.get(&ledger) else {
+        let Some(tip) = self.known_tip(facts, &ledger)? else {
             return Ok(State::empty());
         };
         let mut digests: BTreeSet<Digest> = plan.digests.clone();
@@ -194,7 +194,7 @@ impl FactGatherer<'_> {
             });
         let contents: BTreeSet<(ComponentName, Content)> = contents.collect();
         let load = || {
-            let tree = self.load_tip(&ledger, Some(*tip))?.tree;
+            let tree = self.load_tip(&ledger, Some(tip))?.tree;
             self.states.load_yanks(tree, &ledger, keys, contents)
         };
         load().map_err(|error| describe_error(&error))

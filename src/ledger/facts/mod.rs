@@ -17,7 +17,7 @@ mod seen;
 mod version;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use behind::BranchLag;
@@ -77,6 +77,8 @@ pub struct FactGatherer<'a> {
     states: StateReader<'a>,
     code: CodeReader<'a>,
     order: Option<&'a EntryOrder<'a>>,
+    /// The ledgers whose refs are not verified: what they contain is unknown.
+    unverified: BTreeSet<LedgerName>,
     /// A cache of the ends of ledgers: the same ones are needed for two sets of tips.
     ends: RefCell<HashMap<(LedgerName, EntryId), ChainTip>>,
 }
@@ -93,6 +95,7 @@ impl<'a> FactGatherer<'a> {
             states: StateReader::new(repository),
             code: CodeReader::new(repository),
             order: None,
+            unverified: BTreeSet::new(),
             ends: RefCell::default(),
         }
     }
@@ -113,6 +116,21 @@ impl<'a> FactGatherer<'a> {
     pub fn with_stated_branches(mut self) -> Self {
         self.branches = BranchSource::Stated;
         self
+    }
+
+    /// Makes every fact from these ledgers unknown, because their refs are not verified.
+    #[must_use]
+    pub fn with_unverified(mut self, unverified: BTreeSet<LedgerName>) -> Self {
+        self.unverified = unverified;
+        self
+    }
+
+    /// Returns the tip of another ledger than the request's; `None` if it does not exist.
+    fn known_tip(&self, facts: &Facts, ledger: &LedgerName) -> Fact<Option<EntryId>> {
+        if self.unverified.contains(ledger) {
+            return Err(format!("the ledger {ledger} is not verified here"));
+        }
+        Ok(facts.tips.get(ledger).copied())
     }
 
     /// Sets a function that returns the order of entries, for a caller that has read whole chains.

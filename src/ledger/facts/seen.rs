@@ -16,9 +16,10 @@ impl FactGatherer<'_> {
                 .chain
                 .as_ref()
                 .and_then(|chain| chain.seen.get(ledger));
-            let fact = self
-                .read_seen_fact(ledger, *seen, facts.tips.get(ledger), previous)
-                .map_err(|error| describe_error(&error));
+            let fact = self.known_tip(facts, ledger).and_then(|tip| {
+                self.read_seen_fact(ledger, *seen, tip.as_ref(), previous)
+                    .map_err(|error| describe_error(&error))
+            });
             facts.seen.insert(ledger.clone(), fact);
         }
         if let Action::Publish(_) = statement.action {
@@ -29,6 +30,11 @@ impl FactGatherer<'_> {
             facts.environments_seen = environments
                 .map(|(ledger, tip)| (ledger.clone(), statement.seen.get(ledger) == Some(tip)))
                 .collect();
+            // An environment whose tip is unknown cannot have been seen.
+            let unverified = self.unverified.iter().filter(|it| it.is_environment());
+            facts
+                .environments_seen
+                .extend(unverified.map(|ledger| (ledger.clone(), false)));
         }
     }
 

@@ -17,6 +17,17 @@ pub enum SyncError {
         /// The remote's project.
         found: EntryId,
     },
+    /// The ledgers in this repository belong to another project than the one it trusts.
+    #[error("the ledgers here belong to the project {found}, but this clone trusts {pinned}")]
+    OtherLocalProject {
+        /// The pinned project.
+        pinned: EntryId,
+        /// The project of the refs.
+        found: EntryId,
+    },
+    /// Some of the ledgers in this repository are not verified, so nothing is decided on them.
+    #[error("not verified here: {}", list_ledgers(.0))]
+    Local(Vec<LedgerProblem>),
     /// The pin cannot be read.
     #[error("deploy.root in git's configuration is not a project's id: {0:?}")]
     Pin(String),
@@ -39,6 +50,22 @@ pub enum SyncError {
     /// Git failed.
     #[error(transparent)]
     Git(#[from] Error),
+}
+
+impl SyncError {
+    /// Returns the error as one of git access, for callers that only report it.
+    pub fn into_git(self) -> Error {
+        match self {
+            Self::Git(error) => error,
+            other => Error::Unverified(other.to_string()),
+        }
+    }
+}
+
+/// Lists the ledgers of problems.
+fn list_ledgers(problems: &[LedgerProblem]) -> String {
+    let names: Vec<&str> = problems.iter().map(|it| it.ledger.as_str()).collect();
+    names.join(", ")
 }
 
 /// A problem with a remote's ledger.

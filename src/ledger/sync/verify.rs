@@ -37,7 +37,7 @@ pub struct MovedLedger {
 /// An entry may depend only on valid entries of other ledgers. Otherwise a forged policy that is
 /// itself refused could make another entry valid. After a failure, the other ledgers are therefore
 /// verified again without the failed one.
-pub(super) fn verify_remote_ledgers(
+pub(in crate::ledger) fn verify_remote_ledgers(
     repository: &Repository,
     project: &Project,
     tips: &mut Tips,

@@ -11,6 +11,7 @@ use crate::git::error::Error;
 use crate::git::repo::Repository;
 use crate::ledger::entry_validator::ChainTip;
 use crate::ledger::facts::FactGatherer;
+use crate::ledger::local_ledgers::LocalLedgers;
 use crate::ledger::{StateReader, Tips};
 
 /// An entry to write, without its position and time. The caller makes it from the current state,
@@ -52,8 +53,10 @@ impl EntryDraft {
 pub struct LedgerSnapshot<'a> {
     /// The repository.
     pub repository: &'a Repository,
-    /// The tips of all ledgers.
+    /// The verified tips of the ledgers.
     pub tips: &'a Tips,
+    /// The ledgers, with those that are not verified.
+    pub ledgers: &'a LocalLedgers,
     /// The policy in force; `None` before the first was published.
     pub policy: Option<&'a Policy>,
     /// The end of the ledger to write to.

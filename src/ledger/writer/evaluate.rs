@@ -1,5 +1,7 @@
 //! Completes the statement of a draft and evaluates the rules for it.
 
+use std::collections::BTreeSet;
+
 use crate::clock;
 use crate::domain::entry::Statement;
 use crate::domain::id::PublicKey;
@@ -55,7 +57,10 @@ impl LedgerWriter<'_> {
         let Some(policy) = policy else {
             return Err(Error::corrupt("refs/deploy/policy", "no policy is in force").into());
         };
-        statement.seen = select_seen_tips(policy, &statement, snapshot);
+        let mut named_ledgers = ledgers_read(policy, &statement);
+        named_ledgers.extend(chain.seen.keys().cloned());
+        snapshot.ledgers.require(&named_ledgers)?;
+        statement.seen = select_seen_tips(&statement, &named_ledgers, snapshot.tips);
 
         let mut other_tips = snapshot.tips.clone();
         other_tips.remove(ledger);
@@ -93,12 +98,12 @@ impl LedgerWriter<'_> {
 
 /// Returns the tips of the other ledgers that an entry names as seen: those that its rules read,
 /// and those that the entry before it has seen.
-fn select_seen_tips(policy: &Policy, statement: &Statement, snapshot: &LedgerSnapshot<'_>) -> Tips {
-    let mut named_ledgers = ledgers_read(policy, statement);
-    named_ledgers.extend(snapshot.tip.chain.seen.keys().cloned());
-    snapshot
-        .tips
-        .iter()
+fn select_seen_tips(
+    statement: &Statement,
+    named_ledgers: &BTreeSet<LedgerName>,
+    tips: &Tips,
+) -> Tips {
+    tips.iter()
         .filter(|(name, _)| **name != statement.ledger && named_ledgers.contains(*name))
         .map(|(name, tip)| (name.clone(), *tip))
         .collect()

@@ -151,7 +151,7 @@ impl LedgerWriter<'_> {
             .map_or(Ok(()), |_| record_push(self.repository, ledger, new));
         let moved = recorded.and_then(|()| {
             self.repository
-                .advance_ledger(ledger, old, new, "git-deploy: append")
+                .move_verified_ledger(ledger, old, new, "git-deploy: append")
         });
         match moved {
             Ok(()) => Ok(PushEntryOutcome::Done {
@@ -213,10 +213,9 @@ impl LedgerWriter<'_> {
         let updated = match self.remote {
             None => self
                 .repository
-                .tips()
-                .and_then(|tips| self.repository.update_notes(&tips))
-                .map(drop)
-                .map_err(SyncError::from),
+                .local_ledgers()
+                .and_then(|ledgers| Ok(self.repository.update_notes(&ledgers.tips)?))
+                .map(drop),
             Some(remote) => sync_notes(self.repository, remote, ledger, id),
         };
         updated.err().map(|error| error.to_string())

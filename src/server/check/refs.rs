@@ -23,6 +23,9 @@ impl Inspector<'_> {
                 self.git_command("for-each-ref refs/deploy/"),
             );
         }
+        if self.is_good(CheckSubject::Refs) {
+            self.check_verified_refs();
+        }
         self.check_replaced_refs()?;
         self.check_shadowing_refs()?;
         self.check_history_files();
@@ -33,6 +36,28 @@ impl Inspector<'_> {
             );
         }
         Ok(())
+    }
+
+    /// Reports ledgers whose refs were not moved by git-deploy and do not verify.
+    fn check_verified_refs(&mut self) {
+        let remedy = format!(
+            "git-deploy -C {} status",
+            quote_path(self.repository.git_dir())
+        );
+        let messages = match self.repository.local_ledgers() {
+            Ok(ledgers) => ledgers
+                .problems
+                .iter()
+                .map(|problem| {
+                    let ledger = &problem.ledger;
+                    format!("refs/deploy/{ledger} was not moved by git-deploy, and is not verified: pushes that need it are refused")
+                })
+                .collect(),
+            Err(error) => vec![error.to_string()],
+        };
+        for message in messages {
+            self.add_problem(CheckSubject::Refs, message, remedy.clone());
+        }
     }
 
     /// Reports refs that replace objects.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::push_commands::PushCommands;
-use crate::clock;
 use crate::domain::id::EntryId;
 use crate::domain::verdict::{Check, Decision, Rule};
 use crate::git::Repository;
@@ -40,10 +39,7 @@ pub(super) fn judge_updates<'c>(
     kinds: &'c [RefKind],
 ) -> Result<Vec<JudgedUpdate<'c>>, HookError> {
     let settings = Settings::read(repository)?;
-    let before = PushContext {
-        tips: repository.tips()?,
-        now: clock::now(),
-    };
+    let before = PushContext::read(repository)?;
     let ledgers = kinds
         .iter()
         .zip(&commands.updates)

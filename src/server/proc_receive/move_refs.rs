@@ -6,6 +6,7 @@ use crate::domain::name::LedgerName;
 use crate::domain::verdict::{Check, Rule};
 use crate::git::branch_move::BranchMove;
 use crate::git::{Error, Repository, Result as GitResult};
+use crate::ledger::sync::SyncError;
 use crate::server::branch_handover;
 use crate::server::branch_mover::Mover;
 use crate::server::classify::RefKind;
@@ -94,7 +95,10 @@ pub(super) fn move_ledgers(
             }
         }
     }
-    let update_notes = || repository.update_notes(&repository.tips()?);
+    let update_notes = || {
+        let ledgers = repository.local_ledgers().map_err(SyncError::into_git)?;
+        repository.update_notes(&ledgers.tips)
+    };
     FollowUpErrors {
         notes: has_moved.then(update_notes).and_then(Result::err),
         setting: has_policy_moved
@@ -116,7 +120,7 @@ fn move_ledger(
         Settings::read(repository)?.withdraw_recovery(repository)?;
     }
     let old = judged.update.old.map(EntryId);
-    repository.advance_ledger(ledger, old, new, "git-deploy: push")
+    repository.move_verified_ledger(ledger, old, new, "git-deploy: push")
 }
 
 /// Returns the check for an allowed update of a ledger that could not be carried out.

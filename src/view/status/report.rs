@@ -29,6 +29,10 @@ pub struct StatusReport {
     pub fetched: Option<Time>,
     /// The problems of the remote's ledgers, one sentence each.
     pub problems: Vec<String>,
+    /// Whether environments were left out, because their ledgers are not verified.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub is_incomplete: bool,
 }
 
 /// One environment.

@@ -32,12 +32,14 @@ fn ledgers(repo: &Repo<'_>) -> String {
     .text()
 }
 
-/// Moves a ref on the server as its owner can, past all hooks.
+/// Moves a ref on the server as its owner can, past all hooks, and makes the server forget what it
+/// verified.
 fn moved(project: &Project<'_>, ledger: &str, to: &str) {
     project
         .server
         .git(&["update-ref", &format!("refs/deploy/{ledger}"), to])
         .ok();
+    let _ = std::fs::remove_dir_all(project.server.path().join("git-deploy"));
 }
 
 /// Checks that a clone that knew better reports it with every command, keeps the truth, and writes

@@ -99,6 +99,7 @@ impl<'w> PushFixture<'w> {
         let repository = Repository::open(copy.path()).unwrap();
         let present = PushContext {
             tips: repository.tips().unwrap(),
+            unverified: [].into(),
             now: world.now(),
         };
         let settings = Settings::read(&repository).unwrap();

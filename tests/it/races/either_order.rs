@@ -71,6 +71,8 @@ impl<'w> RaceFixture<'w> {
 
     /// Puts the server back to the beginning.
     fn reset(&self) {
+        // What was verified is forgotten as well: these ledgers go back.
+        let _ = std::fs::remove_dir_all(self.project.server.path().join("git-deploy"));
         for (name, id) in self.refs() {
             match self.base.get(&name) {
                 Some(base) if *base == id => {}
@@ -90,6 +92,7 @@ impl<'w> RaceFixture<'w> {
             .text();
         refs.lines()
             .for_each(|name| drop(member.repo.git(&["update-ref", "-d", name]).ok()));
+        let _ = std::fs::remove_dir_all(member.repo.path().join(".git/git-deploy"));
         member.deploy(&["sync"]).ok();
     }
 

@@ -19,7 +19,7 @@ pub(super) fn restore_policy_file(
     let (repository, cannot_read) = (&workspace.repository, "cannot read the policy in force");
     let (Some(folder), Some(tip)) = (
         repository.work_dir(),
-        workspace.tips.get(&LedgerName::policy()),
+        workspace.tips().get(&LedgerName::policy()),
     ) else {
         return Ok(None);
     };

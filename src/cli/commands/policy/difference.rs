@@ -15,7 +15,7 @@ use crate::view::text_diff::{self, NamedText};
 pub(super) fn read_policy_text(workspace: &Workspace) -> Result<String, CliError> {
     let cannot_read = "cannot read the policy in force";
     let read = || -> crate::git::Result<Option<Vec<u8>>> {
-        let Some(tip) = workspace.tips.get(&LedgerName::policy()) else {
+        let Some(tip) = workspace.tip(&LedgerName::policy())? else {
             return Ok(None);
         };
         let tree = workspace.repository.read_commit(tip.0)?.tree;

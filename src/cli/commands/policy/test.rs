@@ -59,7 +59,7 @@ pub(super) fn run(args: &TestArgs, workspace: &Workspace, ui: &Ui) -> Result<(),
     let result = replay::replay(
         &workspace.repository,
         &workspace.project,
-        &workspace.tips,
+        workspace.tips(),
         &spec,
     )
     .context(ErrorKind::CannotTell, "cannot replay the ledgers")?;

@@ -1,0 +1,102 @@
+//! Explains ledgers in this repository whose refs are not verified, and how to fix them.
+
+use super::entry_name::format_entry_name;
+use super::repository::has_ledger_remote;
+use super::{CliError, ErrorKind};
+use crate::domain::id::EntryId;
+use crate::domain::verdict::CheckResult;
+use crate::git::Repository;
+use crate::ledger::sync::{LedgerFault, LedgerProblem, PIN_SETTING, SyncError};
+
+/// Describes in one line why a ledger here is left out.
+pub fn describe_local_problem(problem: &LedgerProblem) -> String {
+    let ledger = &problem.ledger;
+    let name = |id: Option<EntryId>| id.map(|id| format_entry_name(ledger, id));
+    let verified = name(problem.kept_tip).unwrap_or_else(|| "nothing".to_owned());
+    let tip = name(problem.remote_tip).unwrap_or_else(|| "nothing".to_owned());
+    let why = match &problem.fault {
+        LedgerFault::Deleted => format!("its ref is gone; {verified} was verified last"),
+        LedgerFault::Rewound if problem.kept_tip.is_some() => {
+            format!("its ref is at {tip}, which does not contain {verified}, verified last")
+        }
+        LedgerFault::Rewound => "it does not begin with the genesis of this project".to_owned(),
+        LedgerFault::Unverified { id, .. } if problem.is_undecided() => {
+            let entry = format_entry_name(ledger, *id);
+            format!("{entry} cannot be verified in this clone")
+        }
+        LedgerFault::Unverified { id, verdict } => {
+            let entry = format_entry_name(ledger, *id);
+            let reason = verdict
+                .checks
+                .iter()
+                .find(|check| check.outcome == CheckResult::Fail)
+                .map(|check| format!(" ({}: {})", check.rule, check.detail))
+                .unwrap_or_default();
+            format!("{entry} does not verify{reason}")
+        }
+    };
+    format!("the ledger {ledger} here is not used: {why}")
+}
+
+/// Returns the commands that fix ledgers here that are not verified.
+pub fn suggest_local_remedies(repository: &Repository, problems: &[LedgerProblem]) -> Vec<String> {
+    let Some(first) = problems.first() else {
+        return Vec::new();
+    };
+    if first.is_undecided() {
+        let is_shallow = repository.is_shallow().unwrap_or(false);
+        let command = if is_shallow {
+            "git fetch --unshallow"
+        } else {
+            "git fetch"
+        };
+        return vec![command.to_owned()];
+    }
+    if has_ledger_remote(repository) {
+        return vec!["git deploy sync".to_owned()];
+    }
+    problems
+        .iter()
+        .map(|problem| suggest_restoring(repository, problem))
+        .collect()
+}
+
+/// Returns the command that restores the ref of a ledger that has no remote.
+fn suggest_restoring(repository: &Repository, problem: &LedgerProblem) -> String {
+    let name = problem.ledger.ref_name();
+    match problem.last_valid_tip(repository).ok().flatten() {
+        Some(tip) if repository.read_commit(tip.0).is_ok() => {
+            format!("git update-ref {name} {tip}")
+        }
+        Some(_) => format!("git fetch BACKUP +{name}:{name}"),
+        None => format!("git update-ref -d {name}"),
+    }
+}
+
+/// Returns the error of a command that needs ledgers that are not verified.
+pub fn explain_local_error(repository: &Repository, error: SyncError) -> CliError {
+    match error {
+        SyncError::Local(problems) => {
+            let kind = if problems.iter().all(LedgerProblem::is_undecided) {
+                ErrorKind::CannotTell
+            } else {
+                ErrorKind::Denied
+            };
+            let lines: Vec<String> = problems.iter().map(describe_local_problem).collect();
+            let failure = CliError::new(kind, "ledgers that this command needs are not verified")
+                .because(lines.join("\n"))
+                .with_details(lines);
+            suggest_local_remedies(repository, &problems)
+                .into_iter()
+                .fold(failure, CliError::hint)
+        }
+        SyncError::OtherLocalProject { .. } => {
+            CliError::new(ErrorKind::Denied, "the ledgers here are another project's")
+                .because(error)
+                .hint(format!(
+                    "compare with a colleague's clone: git config {PIN_SETTING}"
+                ))
+        }
+        other => CliError::new(ErrorKind::CannotTell, "cannot read the ledgers").because(other),
+    }
+}

@@ -1,0 +1,434 @@
+//! Entries that git itself brings below `refs/deploy/`: whatever the way, commands show and decide
+//! on verified tips only, say which ledger they leave out, and print what restores it.
+
+use std::path::PathBuf;
+
+use crate::harness::{Project, Repo, Run, World};
+
+const POLICY: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n";
+
+/// A project whose `dev` ran two commits, and a forged entry of `dev` about a third one.
+struct Scene<'w> {
+    project: Project<'w>,
+    /// The tips of `dev` after the first and after the second deployment.
+    older: String,
+    honest: String,
+    /// An entry that carol signed in the name of `ci`.
+    forged: String,
+    /// The commit that it is about.
+    evil: String,
+}
+
+impl<'w> Scene<'w> {
+    fn new(world: &'w World) -> Self {
+        let project = Project::new(world, POLICY);
+        project.ci.deploy(&["record", "dev", "--all"]).ok();
+        let tip = || project.server.rev("refs/deploy/dev");
+        let older = tip();
+        let second = project.push("api/x", "two\n");
+        project.ci.deploy(&["record", "dev", "--all"]).ok();
+        let honest = tip();
+        let evil = project.commit("api/x", "evil\n");
+        project.alice.push(&["HEAD:refs/heads/evil"]).ok();
+        let carol = &project.carol;
+        carol.repo.git(&["fetch", "-q", "origin"]).ok();
+        carol.deploy(&["sync"]).ok();
+        let record = carol.a_record(&evil, Some(&second));
+        let forged = carol.build("dev", record, None, |statement| {
+            statement.by = "ci".parse().unwrap();
+        });
+        let forged = forged.to_string();
+        let url = carol.repo.url();
+        project.server.git(&["fetch", "-q", &url, &forged]).ok();
+        Self {
+            project,
+            older,
+            honest,
+            forged,
+            evil,
+        }
+    }
+
+    /// Moves `dev` on the server past its hooks.
+    fn set_server(&self, tip: &str) {
+        let server = &self.project.server;
+        server.git(&["update-ref", "refs/deploy/dev", tip]).ok();
+    }
+
+    fn clone(&self, folder: &str, options: &[&str]) -> Repo<'w> {
+        let world = self.project.world;
+        let repo = world.existing(folder, "ci");
+        std::fs::create_dir(repo.path()).unwrap();
+        let url = self.project.server.url();
+        repo.git(&[&["clone", "-q"], options, &[&*url, "."]].concat())
+            .ok();
+        let key = world.path().join("home/ci.key");
+        repo.git(&["config", "deploy.key", key.to_str().unwrap()])
+            .ok();
+        // Git refuses to push single refs to a mirror.
+        let _ = repo.git(&["config", "--unset", "remote.origin.mirror"]);
+        repo
+    }
+}
+
+/// Whose doing the wrong tip is.
+#[derive(Clone, Copy, PartialEq)]
+enum Source {
+    /// The remote has it, and git fetches it.
+    Remote,
+    /// Only this repository has it.
+    Local,
+}
+
+/// How git brings a tip to `refs/deploy/dev`.
+struct Way {
+    name: &'static str,
+    source: Source,
+    clone_options: &'static [&'static str],
+    /// Moves the ref.
+    bring: fn(&Repo<'_>, &str),
+}
+
+const REFSPEC: &str = "remote.origin.fetch=+refs/deploy/*:refs/deploy/*";
+const WAYS: [Way; 6] = [
+    Way {
+        name: "mirror",
+        source: Source::Remote,
+        clone_options: &["--mirror"],
+        bring: |repo, _| drop(repo.git(&["fetch", "-q", "origin", "+refs/*:refs/*"]).ok()),
+    },
+    Way {
+        name: "refspec",
+        source: Source::Remote,
+        clone_options: &["-c", REFSPEC],
+        bring: |repo, _| drop(repo.git(&["fetch", "-q"]).ok()),
+    },
+    Way {
+        name: "manual",
+        source: Source::Remote,
+        clone_options: &[],
+        bring: |repo, _| {
+            let refspec = "+refs/deploy/*:refs/deploy/*";
+            repo.git(&["fetch", "-q", "origin", refspec]).ok();
+        },
+    },
+    Way {
+        name: "update-ref",
+        source: Source::Local,
+        clone_options: &[],
+        bring: |repo, tip| drop(repo.git(&["update-ref", "refs/deploy/dev", tip]).ok()),
+    },
+    Way {
+        name: "packed",
+        source: Source::Local,
+        clone_options: &[],
+        bring: |repo, tip| {
+            repo.git(&["pack-refs", "--all"]).ok();
+            let file = git_folder(repo).join("packed-refs");
+            let text = std::fs::read_to_string(&file).unwrap();
+            let present = repo.rev("refs/deploy/dev");
+            let line = |tip: &str| format!("{tip} refs/deploy/dev\n");
+            std::fs::write(&file, text.replace(&line(&present), &line(tip))).unwrap();
+        },
+    },
+    Way {
+        name: "backup",
+        source: Source::Local,
+        clone_options: &[],
+        bring: |repo, tip| {
+            let file = git_folder(repo).join("refs/deploy/dev");
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, format!("{tip}\n")).unwrap();
+        },
+    },
+];
+
+fn git_folder(repo: &Repo<'_>) -> PathBuf {
+    repo.git(&["rev-parse", "--absolute-git-dir"])
+        .ok()
+        .text()
+        .into()
+}
+
+/// Fetches a forged entry's objects, and nothing else, from the server.
+fn fetch_objects(repo: &Repo<'_>, tip: &str) {
+    repo.git(&["fetch", "-q", "origin", tip]).ok();
+}
+
+/// Checks what each command does in a repository whose `dev` is not verified.
+#[track_caller]
+fn is_left_out(scene: &Scene<'_>, repo: &Repo<'_>, context: &str) {
+    let says = |run: &Run<'_>| {
+        let words = run.words_of_err();
+        assert!(
+            words.contains("the ledger dev here is not used"),
+            "{context}: {run}"
+        );
+    };
+    let status = repo.deploy(&["status"]).ok();
+    says(&status);
+    let shows_dev = status.text().lines().any(|line| line.starts_with("dev "));
+    assert!(!shows_dev, "{context}: {status}");
+    assert!(
+        repo.deploy(&["status", "--json"]).ok().json()["problems"]
+            .to_string()
+            .contains("the ledger dev here is not used"),
+        "{context}"
+    );
+    for arguments in [
+        &["status", "dev"][..],
+        &["status", "--exit-code"],
+        &["log", "dev"],
+        &["check", "prod", &scene.evil],
+        &["check", "dev", &scene.evil],
+    ] {
+        let run = repo.deploy(arguments);
+        assert!(!run.succeeded(), "{context}: {run}");
+        says(&run);
+    }
+    let show = repo.deploy(&["show", &scene.evil]).ok();
+    says(&show);
+    assert!(!show.text().contains("live"), "{context}: {show}");
+    repo.deploy(&["audit"]).fails(1);
+}
+
+/// Checks that each command works in a repository with the honest tip.
+#[track_caller]
+fn is_used(scene: &Scene<'_>, repo: &Repo<'_>, context: &str) {
+    let status = repo.deploy(&["status"]).ok();
+    assert!(
+        status.text().contains("dev ") && !status.err().contains("warning"),
+        "{context}: {status}"
+    );
+    repo.deploy(&["log", "dev"]).ok();
+    repo.deploy(&["check", "prod", "origin/main"]).succeeded();
+    repo.deploy(&["check", "prod", &scene.evil]).fails(1);
+    repo.deploy(&["show", "HEAD"]).ok();
+    repo.deploy(&["audit"]).ok();
+}
+
+/// Honest entries are verified and used, whatever way they came.
+#[test]
+fn honest_entries_are_used() {
+    let world = World::new();
+    let scene = Scene::new(&world);
+    for way in WAYS {
+        let repo = scene.clone(way.name, way.clone_options);
+        if way.source == Source::Local {
+            repo.deploy(&["sync"]).ok();
+        }
+        (way.bring)(&repo, &scene.honest);
+        is_used(&scene, &repo, way.name);
+        // The remote has no news, and knows all of it.
+        repo.deploy(&["sync"]).ok();
+        is_used(&scene, &repo, way.name);
+    }
+    // One of them writes an entry as well, and the others follow by plain git.
+    let writer = world.existing("mirror", "ci");
+    world.advance("1m");
+    writer.deploy(&["record", "dev", "--all"]).ok();
+    for way in WAYS.iter().filter(|way| way.source == Source::Remote) {
+        let repo = world.existing(way.name, "ci");
+        (way.bring)(&repo, "");
+        is_used(&scene, &repo, way.name);
+    }
+}
+
+/// A forged or rewound tip is neither shown nor decided on: in a clone that had verified the ledger
+/// before, and in one that never saw it. Once the remote is honest, `sync` restores it.
+#[test]
+fn wrong_tips_are_left_out() {
+    let world = World::new();
+    let scene = Scene::new(&world);
+    for way in WAYS {
+        for (kind, tip) in [("forged", &scene.forged), ("rewound", &scene.older)] {
+            let context = format!("{} {kind}", way.name);
+            scene.set_server(&scene.honest);
+            let repo = scene.clone(&context.replace(' ', "-"), way.clone_options);
+            fetch_objects(&repo, &scene.forged);
+            if way.source == Source::Remote {
+                (way.bring)(&repo, &scene.honest);
+            }
+            repo.deploy(&["sync"]).ok();
+            is_used(&scene, &repo, &context);
+            if way.source == Source::Remote {
+                scene.set_server(tip);
+            }
+            (way.bring)(&repo, tip);
+            assert_eq!(repo.rev("refs/deploy/dev"), **tip, "{context}");
+            is_left_out(&scene, &repo, &context);
+            if way.source == Source::Remote {
+                for arguments in [&["sync"][..], &["record", "dev", "--all"]] {
+                    repo.deploy(arguments).fails(1);
+                }
+                scene.set_server(&scene.honest);
+            }
+            // The printed remedy.
+            repo.deploy(&["sync"]).ok();
+            assert_eq!(repo.rev("refs/deploy/dev"), scene.honest, "{context}");
+            is_used(&scene, &repo, &context);
+        }
+    }
+}
+
+/// A forged entry in a clone that never verified anything is found as well.
+#[test]
+fn forged_entries_in_new_clones_are_left_out() {
+    let world = World::new();
+    let scene = Scene::new(&world);
+    scene.set_server(&scene.forged);
+    for way in WAYS.iter().filter(|way| way.source == Source::Remote) {
+        let repo = scene.clone(way.name, way.clone_options);
+        (way.bring)(&repo, "");
+        is_left_out(&scene, &repo, way.name);
+        repo.deploy(&["sync"]).fails(1);
+        repo.deploy(&["record", "dev", "--all"]).fails(1);
+        is_left_out(&scene, &repo, way.name);
+    }
+}
+
+/// Without a remote, the printed command restores the last verified tip. A deleted ledger counts as
+/// rewound.
+#[test]
+fn ledgers_without_a_remote_are_restored_by_hand() {
+    let world = World::new();
+    let scene = Scene::new(&world);
+    let repo = scene.clone("alone", &[]);
+    fetch_objects(&repo, &scene.forged);
+    repo.deploy(&["sync"]).ok();
+    repo.git(&["config", "deploy.remote", ""]).ok();
+    is_used(&scene, &repo, "alone");
+    for tip in [&scene.forged, &scene.older, ""] {
+        match tip {
+            "" => repo.git(&["update-ref", "-d", "refs/deploy/dev"]).ok(),
+            tip => repo.git(&["update-ref", "refs/deploy/dev", tip]).ok(),
+        };
+        is_left_out(&scene, &repo, tip);
+        repo.deploy(&["sync"]).fails(1);
+        repo.deploy(&["record", "dev", "--all"]).fails(1);
+        let restore = format!("git update-ref refs/deploy/dev {}", scene.honest);
+        let warning = repo.deploy(&["status"]).err();
+        assert!(warning.contains(&restore), "{warning}");
+        repo.run("sh", &["-c", &restore]).ok();
+        is_used(&scene, &repo, tip);
+    }
+}
+
+/// A server whose owner moved a ledger past the hooks accepts nothing that needs that ledger, until
+/// the ledger is restored. Other ledgers go on.
+#[test]
+fn servers_decide_on_verified_tips() {
+    let world = World::new();
+    let scene = Scene::new(&world);
+    let (project, server) = (&scene.project, &scene.project.server);
+    let alice = &project.alice;
+    alice.deploy(&["sync"]).ok();
+    scene.set_server(&scene.forged);
+    let refused = |words: &str, entry: &[&str]| {
+        let before = project.refs();
+        let run = alice.push(entry);
+        assert!(
+            !run.succeeded() && run.words_of_err().contains(words),
+            "{words}: {run}"
+        );
+        assert_eq!(project.refs(), before);
+    };
+    let evil = &scene.evil;
+    let prod = alice.build("prod", alice.a_record(evil, None), None, |_| ());
+    refused("dev", &[&format!("{prod}:refs/deploy/prod")]);
+    let dev = alice.build("dev", crate::harness::member::a_lock(), None, |_| ());
+    refused("not verified", &[&format!("+{dev}:refs/deploy/dev")]);
+    let check = server.deploy(&["server", "check", "."]);
+    assert!(
+        check.to_string().contains("refs/deploy/dev was not moved"),
+        "{check}"
+    );
+    let lock = alice.build("prod", crate::harness::member::a_lock(), None, |_| ());
+    alice.push(&[&format!("{lock}:refs/deploy/prod")]).ok();
+    scene.set_server(&scene.honest);
+    alice.push(&[&format!("{dev}:refs/deploy/dev")]).ok();
+    project.audited();
+}
+
+/// What counts as the age of the information is the last verified sync, not a fetch by git.
+#[test]
+fn plain_fetches_do_not_count_as_syncs() {
+    let world = World::new();
+    let scene = Scene::new(&world);
+    let repo = scene.clone("age", &["-c", REFSPEC]);
+    let age = || repo.deploy(&["status", "--json"]).ok().json()["fetched"].clone();
+    repo.git(&["fetch", "-q"]).ok();
+    assert_eq!(age(), serde_json::Value::Null);
+    repo.deploy(&["sync"]).ok();
+    let synced = age();
+    assert!(synced.is_string());
+    world.advance("1h");
+    repo.git(&["fetch", "-q"]).ok();
+    assert_eq!(age(), synced);
+    // A sync that verifies nothing does not count either.
+    scene.set_server(&scene.older);
+    repo.deploy(&["sync"]).fails(1);
+    assert_eq!(age(), synced);
+    scene.set_server(&scene.honest);
+    repo.deploy(&["sync"]).ok();
+    assert_ne!(age(), synced);
+}
+
+/// A clone that trusts whatever its ledgers say prints the command that pins the project.
+#[test]
+fn missing_pins_are_reported() {
+    let world = World::new();
+    let scene = Scene::new(&world);
+    let repo = scene.clone("unpinned", &["--mirror"]);
+    let root = scene
+        .project
+        .bob
+        .repo
+        .git(&["config", "deploy.root"])
+        .ok()
+        .text();
+    let check = || repo.deploy(&["check", "dev", "main"]).ok().err();
+    let pin = format!("git config deploy.root {root}");
+    assert!(check().contains(&pin), "{}", check());
+    repo.run("sh", &["-c", &pin]).ok();
+    assert!(!check().contains("deploy.root"), "{}", check());
+    // Another project's pin: nothing is shown.
+    repo.git(&["config", "deploy.root", &scene.honest]).ok();
+    for arguments in [&["status"][..], &["check", "dev", "main"], &["sync"]] {
+        let run = repo.deploy(arguments).fails(1);
+        assert!(run.err().contains("another project's"), "{run}");
+    }
+}
+
+/// In a bare repository that git may not find by itself, git-deploy refuses as well.
+#[test]
+fn found_bare_repositories_are_refused() {
+    let world = World::new();
+    let scene = Scene::new(&world);
+    let bare = scene.clone("bare.git", &["--mirror"]);
+    let normal = scene.clone("normal", &[]);
+    let run_in = |repo: &Repo<'_>, folder: &str, git_dir: Option<&str>| {
+        let mut command = repo.command("git-deploy");
+        command
+            .current_dir(repo.path().join(folder))
+            .arg("status")
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", "safe.bareRepository")
+            .env("GIT_CONFIG_VALUE_0", "explicit");
+        if let Some(git_dir) = git_dir {
+            command.env("GIT_DIR", git_dir);
+        }
+        Run::of(&world, &mut command)
+    };
+    for folder in ["", "refs"] {
+        let run = run_in(&bare, folder, None).fails(3);
+        assert!(run.err().contains("safe.bareRepository"), "{run}");
+    }
+    run_in(&bare, "", Some(".")).ok();
+    run_in(&normal, "", None).ok();
+    run_in(&normal, ".git", None).ok();
+    // The repository's own setting could be an attacker's, or a mistake: it does not count.
+    bare.git(&["config", "safe.bareRepository", "explicit"])
+        .ok();
+    bare.deploy(&["status"]).ok();
+}
