@@ -30,6 +30,7 @@ mod object_write;
 mod open;
 pub mod patch_id;
 pub mod quarantine;
+pub mod ref_listing;
 pub mod refs;
 pub mod remote;
 pub mod repo;
