@@ -7,6 +7,7 @@ mod others;
 mod table;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use table::{Flags, Lab, Row};
 
@@ -78,10 +79,10 @@ fn judge(lab: &Lab<'_>, row: &Row, server: &Repo<'_>, number: usize) -> String {
     let mut text = String::new();
     let mut compare = |view: &str, expected: &[&'static str], (found, said): (Flags, String)| {
         if let Some(complaint) = found.differs_from(expected, row.dependents) {
-            text += &format!("{}, {view}: {complaint}\n{said}\n", row.name);
+            writeln!(text, "{}, {view}: {complaint}\n{said}", row.name).unwrap();
         }
     };
-    compare("server", row.server, lab.audit_server(server));
+    compare("server", row.server, table::audit(server));
     compare("old clone", row.old, lab.sync_old_clone(server, number));
     compare(
         "fresh clone",

@@ -17,14 +17,13 @@ const MAX_REPORTED: usize = 20;
 
 /// Returns a finding for each such ref or file of this repository.
 pub fn check_refs(repository: &Repository) -> Vec<AuditFinding> {
-    let checks = [find_junk, find_replaced, find_grafts];
-    let mut findings = Vec::new();
-    for check in checks {
+    let failure = |detail| AuditFinding::new(FindingKind::Refs, CheckResult::Fail, detail);
+    let mut findings: Vec<AuditFinding> =
+        find_grafts(repository).map(failure).into_iter().collect();
+    for check in [find_junk, find_replaced] {
         match check(repository) {
             Ok(details) => {
                 let count = details.len();
-                let failure =
-                    |detail| AuditFinding::new(FindingKind::Refs, CheckResult::Fail, detail);
                 findings.extend(details.into_iter().take(MAX_REPORTED).map(failure));
                 if count > MAX_REPORTED {
                     let rest = count - MAX_REPORTED;
@@ -61,7 +60,7 @@ fn find_replaced(repository: &Repository) -> Result<Vec<String>> {
 }
 
 /// Describes the file that grafts history, if there is one.
-fn find_grafts(repository: &Repository) -> Result<Vec<String>> {
+fn find_grafts(repository: &Repository) -> Option<String> {
     let path = repository.common_dir().join("info/grafts");
     let has_grafts = std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() > 0);
     let word = quote_word(&path.display().to_string());
@@ -71,5 +70,5 @@ fn find_grafts(repository: &Repository) -> Result<Vec<String>> {
             path.display()
         )
     };
-    Ok(has_grafts.then(describe).into_iter().collect())
+    has_grafts.then(describe)
 }

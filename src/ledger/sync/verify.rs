@@ -140,7 +140,7 @@ impl Verification<'_> {
             .map(|(name, tip)| (name.clone(), *tip))
             .collect();
         let chains = ChainMembership::new(self.repository, &all_tips);
-        let mut moves = Vec::new();
+        let mut accepted = Vec::new();
         let mut failures = Vec::new();
         // The policy comes first: nothing else can be validated without it.
         let policy = LedgerName::policy();
@@ -151,12 +151,12 @@ impl Verification<'_> {
                 continue;
             };
             match self.verify_ledger(&chains, ledger, own, new)? {
-                Ok(moved) => moves.push(moved),
+                Ok(moved) => accepted.push(moved),
                 Err(failure) => failures.push((ledger.clone(), failure)),
             }
         }
         if failures.is_empty() {
-            return Ok(Some(moves));
+            return Ok(Some(accepted));
         }
         for (ledger, failure) in failures {
             let own = tips.get(&ledger).copied();

@@ -203,11 +203,6 @@ impl<'w> Lab<'w> {
             .ok();
     }
 
-    /// Audits a corrupted server.
-    pub fn audit_server(&self, server: &Repo<'_>) -> (Flags, String) {
-        audit(server)
-    }
-
     /// Syncs and audits a copy of a clone that had synced before the corruption.
     pub fn sync_old_clone(&self, server: &Repo<'_>, number: usize) -> (Flags, String) {
         let folder = format!("rows/{number}-old");
@@ -272,7 +267,7 @@ fn sync(clone: &Repo<'_>) -> (Flags, String) {
 }
 
 /// Audits a repository.
-fn audit(repo: &Repo<'_>) -> (Flags, String) {
+pub fn audit(repo: &Repo<'_>) -> (Flags, String) {
     let run = repo.deploy(&["audit", "--json"]);
     let mut flags = Flags::default();
     // Without a policy there is an error instead of a report.
