@@ -58,7 +58,7 @@ pub(super) fn verify_remote_ledgers(
     incoming: &Tips,
     mut move_forward: impl FnMut(MovedLedger) -> Result<()>,
 ) -> Result<Vec<LedgerProblem>> {
-    let gatherer = FactGatherer::new(repository, project).with_branches_as_entered();
+    let gatherer = FactGatherer::new(repository, project).with_stated_branches();
     let mut verification = Verification {
         repository,
         validator: EntryValidator::new(repository, gatherer, None),
