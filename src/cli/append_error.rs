@@ -1,13 +1,16 @@
 //! Turns the reasons why an entry was not written, or a remote's ledgers were not accepted, into
 //! errors: the message, the exit code and the next command to type.
 
-use super::diagnostics::describe_problem;
+use super::ledger_problems::{
+    describe_problem, explain_unverifiable, print_problems, report_junk, suggest_fixes,
+    suggest_recovery,
+};
 use super::repository::{REMOTE_SETTING, open_repository};
 use super::unverified_ledgers::explain_local_error;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::verdict::Decision;
 use crate::git::{Error as GitError, Repository};
-use crate::ledger::sync::{LedgerFault, LedgerProblem, SyncError, SyncResult, sync};
+use crate::ledger::sync::{LedgerFault, LedgerProblem, SyncError, SyncResult, sync, sync_usable};
 use crate::ledger::writer::{AppendError, AppendFailure, RefusedEntry};
 use crate::view;
 
@@ -109,9 +112,41 @@ fn explain_remote_answer(
 ///
 /// # Errors
 ///
-/// Fails if the remote does not answer or its ledgers do not verify. If the remote has none of the
-/// ledgers that exist here, the error explains how to move ledgers that were made without a server.
+/// Fails if the remote does not answer or one of its ledgers does not verify. If the remote has none
+/// of the ledgers that exist here, the error explains how to move ledgers that were made without a
+/// server.
 pub fn sync_ledgers(
+    repository: &Repository,
+    remote: &str,
+    ui: &Ui,
+) -> Result<SyncResult, CliError> {
+    sync_with(sync, repository, remote, ui)
+}
+
+/// Syncs the ledgers with the remote, and prints the problems of single ledgers as warnings. An
+/// entry that depends on such a ledger is refused when it is written.
+///
+/// # Errors
+///
+/// Fails like [`sync_ledgers`], except if only ledgers other than the policy are not accepted.
+pub fn sync_usable_ledgers(
+    repository: &Repository,
+    remote: &str,
+    ui: &Ui,
+) -> Result<SyncResult, CliError> {
+    let synced = sync_with(sync_usable, repository, remote, ui)?;
+    for problem in &synced.problems {
+        ui.eprint_warning(describe_problem(problem));
+    }
+    for hint in suggest_fixes(&synced.problems, ui) {
+        ui.eprint(format_args!("  → {hint}"));
+    }
+    Ok(synced)
+}
+
+/// Syncs in this way, reports refs that are no ledgers, and explains a failure.
+fn sync_with(
+    sync: fn(&Repository, &str) -> Result<SyncResult, SyncError>,
     repository: &Repository,
     remote: &str,
     ui: &Ui,
@@ -121,7 +156,9 @@ pub fn sync_ledgers(
     let configured = repository
         .config_string(REMOTE_SETTING)
         .context(ErrorKind::CannotTell, message)?;
-    sync(repository, remote).map_err(|error| {
+    let synced = sync(repository, remote);
+    report_junk(repository, remote, ui);
+    synced.map_err(|error| {
         let all_deleted = match &error {
             SyncError::Problems(problems) => {
                 problems.len() == tips.len() && problems.iter().all(|it| it.fault == LedgerFault::Deleted)
@@ -164,7 +201,7 @@ pub fn explain_sync_error(ui: &Ui, error: SyncError) -> CliError {
             for problem in &problems {
                 ui.eprint_sentence(describe_problem(problem));
             }
-            super::diagnostics::explain_unverifiable(&problems)
+            explain_unverifiable(&problems)
         }
         SyncError::Fetch { remote, source } => CliError::new(
             ErrorKind::CannotTell,
@@ -174,22 +211,14 @@ pub fn explain_sync_error(ui: &Ui, error: SyncError) -> CliError {
         .hint(format!("git ls-remote {remote}")),
         SyncError::Git(GitError::Locked(lock)) => super::diagnostics::explain_lock(&lock),
         SyncError::Problems(problems) => {
-            for problem in &problems {
-                ui.eprint_sentence(describe_problem(problem));
-                if let LedgerFault::Unverified { verdict, .. } = &problem.fault {
-                    for line in view::verdict::render_verdict(verdict, ui.width()) {
-                        ui.eprint(line);
-                    }
-                }
-            }
+            print_problems(&problems, ui);
             let message = "the remote's ledgers are invalid: this clone keeps the last valid ones";
-            let failure = CliError::new(ErrorKind::Denied, message);
-            let recovery_hint = super::diagnostics::suggest_recovery(&problems);
-            let failure = recovery_hint
+            suggest_recovery(&problems)
                 .into_iter()
-                .fold(failure, CliError::hint)
-                .hint("git deploy audit");
-            failure.with_details(problems.iter().map(describe_problem))
+                .chain(suggest_fixes(&problems, ui))
+                .fold(CliError::new(ErrorKind::Denied, message), CliError::hint)
+                .hint("git deploy audit")
+                .with_details(problems.iter().map(describe_problem))
         }
         SyncError::Local(_) | SyncError::OtherLocalProject { .. } => match open_repository() {
             Ok(repository) => explain_local_error(&repository, error),

@@ -1,18 +1,12 @@
-//! Builds the errors about what a command depends on: revisions, the repository, the remote's
-//! ledgers, locks and keys.
+//! Builds the errors about what a command depends on: revisions, the repository, locks and keys.
 
 use std::path::Path;
 
-use super::entry_name::format_entry_name;
-use super::repository::open_repository;
 use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::id::Oid;
 use crate::domain::policy::suggest_nearest;
-use crate::domain::verdict::CheckResult;
 use crate::git::revision::UnresolvedRevision;
 use crate::git::{Error, Repository};
-use crate::ledger::recovery::RECOVERED_SETTING;
-use crate::ledger::sync::{LedgerFault, LedgerProblem};
 use crate::signing::key::KeyError;
 
 /// Returns the error for a revision that is not a commit in this repository, with the reason.
@@ -90,74 +84,6 @@ pub fn explain_shallow_clone() -> CliError {
     CliError::new(ErrorKind::CannotTell, message)
         .hint("git fetch --unshallow")
         .hint("in CI, check out the full history, for example with fetch-depth: 0")
-}
-
-/// Returns the error for entries of the remote that cannot be verified here. They may still be
-/// valid.
-pub fn explain_unverifiable(problems: &[LedgerProblem]) -> CliError {
-    let verdicts = problems.iter().filter_map(|problem| match &problem.fault {
-        LedgerFault::Unverified { verdict, .. } => Some(verdict),
-        _ => None,
-    });
-    let unknown = verdicts
-        .flat_map(|verdict| &verdict.checks)
-        .filter(|check| check.outcome == CheckResult::Unknown);
-    let mut reasons: Vec<&str> = unknown.map(|check| check.detail.as_str()).collect();
-    reasons.sort_unstable();
-    reasons.dedup();
-    CliError::new(
-        ErrorKind::CannotTell,
-        "not all of the remote's ledgers can be verified here: nothing was written",
-    )
-    .because(reasons.join("\n"))
-    .hint("git fetch")
-}
-
-/// Describes one problem of a remote's ledger in one line.
-pub fn describe_problem(problem: &LedgerProblem) -> String {
-    let ledger = &problem.ledger;
-    let kept_entry = problem
-        .kept_tip
-        .map_or_else(|| "nothing".to_owned(), |id| format_entry_name(ledger, id));
-    match &problem.fault {
-        LedgerFault::Deleted => {
-            format!("the remote has lost the ledger {ledger}; {kept_entry} is kept")
-        }
-        LedgerFault::Rewound => {
-            let remote_entry = problem
-                .remote_tip
-                .map_or_else(|| "nothing".to_owned(), |id| format_entry_name(ledger, id));
-            format!(
-                "the remote has rewritten the ledger {ledger}: it is now at {remote_entry}; {kept_entry} is kept"
-            )
-        }
-        LedgerFault::Unverified { id, .. } if problem.is_undecided() => {
-            let name = format_entry_name(ledger, *id);
-            format!("{name} of the remote cannot be verified here")
-        }
-        LedgerFault::Unverified { id, .. } => {
-            format!(
-                "the remote's ledger {ledger} has an entry that does not verify, {}; {kept_entry} is kept",
-                format_entry_name(ledger, *id)
-            )
-        }
-    }
-}
-
-/// Returns the hint for a policy that claims to have been recovered after the loss of all admin
-/// keys, or `None` if it does not. Only the server's owner can confirm the claim.
-pub fn suggest_recovery(problems: &[LedgerProblem]) -> Option<String> {
-    let repository = open_repository().ok()?;
-    let key = problems.iter().find_map(|problem| match &problem.fault {
-        LedgerFault::Unverified { id, .. } => repository
-            .find_claimed_recovery_key(&problem.ledger, *id)
-            .ok()
-            .flatten(),
-        _ => None,
-    })?;
-    Some(format!(
-        "git config --add {RECOVERED_SETTING} {key} (only if the server's owner confirms that this key recovered the policy)"
-    ))
 }
 
 /// Returns the error for a lock file that another process holds.

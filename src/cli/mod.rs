@@ -23,6 +23,7 @@ mod error;
 mod expected_project;
 mod help;
 mod key_lookup;
+mod ledger_problems;
 mod left_out_components;
 mod policy_file;
 mod progress;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::diagnostics::describe_problem;
+use super::ledger_problems::{describe_problem, report_junk, suggest_fixes};
 use super::unverified_ledgers::describe_local_problem;
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
@@ -131,9 +131,15 @@ pub fn report_problems(workspace: &Workspace, ui: &Ui) -> Result<Vec<String>, Cl
         ErrorKind::CannotTell,
         "cannot compare the ledgers with the remote's",
     )?;
-    let remote_lines: Vec<String> = problems.iter().map(describe_problem).collect();
+    let mut remote_lines: Vec<String> = problems.iter().map(describe_problem).collect();
     for line in &remote_lines {
         ui.eprint_warning(line);
+    }
+    for hint in suggest_fixes(&problems, ui) {
+        ui.eprint(format_args!("  → {hint}"));
+    }
+    if let Some(remote) = &workspace.remote {
+        remote_lines.extend(report_junk(&workspace.repository, remote, ui));
     }
     let local = workspace.unverified_ledgers().iter();
     Ok(local

@@ -20,6 +20,18 @@ pub fn describe_local_problem(problem: &LedgerProblem) -> String {
             format!("its ref is at {tip}, which does not contain {verified}, verified last")
         }
         LedgerFault::Rewound => "it does not begin with the genesis of this project".to_owned(),
+        LedgerFault::NotALedger { why, .. } => why.clone(),
+        LedgerFault::Dependent { id, on, named } => {
+            let entry = format_entry_name(ledger, *id);
+            format!(
+                "{entry} depends on {}, which is not used",
+                format_entry_name(on, *named)
+            )
+        }
+        LedgerFault::Incomplete { lacked, named_by } => {
+            let entry = format_entry_name(ledger, *lacked);
+            format!("{named_by} names {entry}, which is missing here")
+        }
         LedgerFault::Unverified { id, .. } if problem.is_undecided() => {
             let entry = format_entry_name(ledger, *id);
             format!("{entry} cannot be verified in this clone")
@@ -55,8 +67,11 @@ pub fn suggest_local_remedies(repository: &Repository, problems: &[LedgerProblem
     if has_ledger_remote(repository) {
         return vec!["git deploy sync".to_owned()];
     }
+    // A ledger that depends on another one is used again once that one is restored.
+    let depends = |problem: &&LedgerProblem| matches!(problem.fault, LedgerFault::Dependent { .. });
     problems
         .iter()
+        .filter(|problem| !depends(problem))
         .map(|problem| suggest_restoring(repository, problem))
         .collect()
 }
@@ -64,11 +79,14 @@ pub fn suggest_local_remedies(repository: &Repository, problems: &[LedgerProblem
 /// Returns the command that restores the ref of a ledger that has no remote.
 fn suggest_restoring(repository: &Repository, problem: &LedgerProblem) -> String {
     let name = problem.ledger.ref_name();
-    match problem.last_valid_tip(repository).ok().flatten() {
+    // A ledger that lacks entries is restored from a copy that has them.
+    let is_incomplete = matches!(problem.fault, LedgerFault::Incomplete { .. });
+    match problem.kept_tip.filter(|_| !is_incomplete) {
         Some(tip) if repository.read_commit(tip.0).is_ok() => {
             format!("git update-ref {name} {tip}")
         }
         Some(_) => format!("git fetch BACKUP +{name}:{name}"),
+        None if is_incomplete => format!("git fetch BACKUP +{name}:{name}"),
         None => format!("git update-ref -d {name}"),
     }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::append_error::{explain_append_error, sync_ledgers};
+use super::append_error::{explain_append_error, sync_usable_ledgers};
 use super::key_lookup::{find_public_key, find_source, open_signer};
 use super::repository::{find_remote, open_repository};
 use super::unverified_ledgers::{
@@ -62,7 +62,7 @@ impl Workspace {
             .context(ErrorKind::CannotTell, "cannot read the ledgers")?
             .is_none();
         if let Some(remote) = remote.as_deref().filter(|_| was_never_fetched) {
-            let synced = sync_ledgers(&repository, remote, ui)?;
+            let synced = sync_usable_ledgers(&repository, remote, ui)?;
             super::sync_report::report_trust(&repository, &synced, ui)?;
         }
         let workspace = Self::open_offline(repository, remote)?;
@@ -76,7 +76,7 @@ impl Workspace {
         let repository = open_repository()?;
         let remote = find_remote(&repository, ui)?;
         if let Some(remote) = &remote {
-            let synced = sync_ledgers(&repository, remote, ui)?;
+            let synced = sync_usable_ledgers(&repository, remote, ui)?;
             super::sync_report::report_trust(&repository, &synced, ui)?;
         }
         let workspace = Self::open_offline(repository, remote)?;

@@ -215,6 +215,11 @@ impl Error {
         )
     }
 
+    /// Checks whether something is over a limit of this program.
+    pub fn is_limit(&self) -> bool {
+        matches!(self, Self::LimitExceeded { .. })
+    }
+
     /// Returns the result of a rule whose facts could not be read: malformed data fails, anything
     /// else is unknown.
     pub fn to_check(&self, rule: Rule) -> Check {

@@ -31,6 +31,7 @@ mod open;
 pub mod patch_id;
 pub mod private_files;
 pub mod quarantine;
+pub mod ref_listing;
 pub mod refs;
 pub mod remote;
 pub mod repo;

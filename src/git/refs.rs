@@ -3,7 +3,6 @@
 //! Only one ref moves at a time: a transaction over several is not atomic if the process dies.
 //! Symbolic refs are refused: a hook would check their names, but git would move their targets.
 
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -30,8 +29,6 @@ const MOVE_ATTEMPTS: u64 = 6;
 const SYMBOLIC_STEPS: usize = 5;
 /// The prefix of the ledgers' refs.
 const LEDGER_PREFIX: &str = "refs/deploy/";
-/// The maximum number of refs that are listed.
-const LIST_LIMIT: usize = 100_000;
 
 /// Parses a full ref name below `refs/`.
 fn parse_full_name(name: &str) -> Result<FullName> {
@@ -46,7 +43,7 @@ fn parse_full_name(name: &str) -> Result<FullName> {
 }
 
 /// Checks whether an error, or one of its causes, is that a file does not exist.
-fn is_not_found(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(super) fn is_not_found(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(|error| {
         let error = error.downcast_ref::<std::io::Error>();
         error.is_some_and(|error| error.kind() == ErrorKind::NotFound)
@@ -54,7 +51,7 @@ fn is_not_found(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// Returns the object that a ref points to. A symbolic ref is an error.
-fn direct_target(name: &str, target: &Target) -> Result<Oid> {
+pub(super) fn direct_target(name: &str, target: &Target) -> Result<Oid> {
     match target {
         Target::Object(id) => Ok(from_gix(id)),
         Target::Symbolic(_) => Err(Error::InvalidRef {
@@ -157,52 +154,6 @@ impl Repository {
         Ok(text
             .strip_prefix(b"ref:")
             .map(|target| target.trim_ascii().to_vec()))
-    }
-
-    /// Lists all refs below a prefix that ends in `/`, sorted by name. Symbolic refs, broken refs,
-    /// and names that are not UTF-8 are errors, so use this only for prefixes of our own.
-    pub fn list_refs(&self, prefix: &str) -> Result<Vec<(String, Oid)>> {
-        let to_error = || Error::library(format!("listing {prefix}"));
-        if !prefix.starts_with("refs/") || !prefix.ends_with('/') {
-            return Err(Error::InvalidRef {
-                name: prefix.to_owned(),
-                why: "a prefix must begin with refs/ and end in a slash",
-            });
-        }
-        let mut refs = BTreeMap::new();
-        let mut add = |name: &FullNameRef, target: &Target| {
-            let name = name.as_bstr().to_str();
-            let name = name.map_err(|_| {
-                Error::corrupt(format!("a ref below {prefix}"), "its name is not UTF-8")
-            })?;
-            let id = direct_target(name, target)?;
-            // A loose ref comes first, and is newer than a packed one of the same name.
-            refs.entry(name.to_owned()).or_insert(id);
-            if refs.len() > LIST_LIMIT {
-                return Err(Error::limit_exceeded(
-                    format!("the number of refs below {prefix}"),
-                    LIST_LIMIT,
-                ));
-            }
-            Ok(())
-        };
-        let relative: &gix::path::RelativePath = prefix.as_bytes().try_into().map_err(to_error())?;
-        let loose = self.gix.refs.loose_iter_prefixed(relative);
-        for reference in loose.map_err(Error::library(format!("listing {prefix}")))? {
-            let reference = match reference {
-                // Another process packed it in the meantime. The packed refs are read afterwards.
-                Err(error) if is_not_found(&error) => continue,
-                reference => reference.map_err(to_error())?,
-            };
-            add(reference.name.as_ref(), &reference.target)?;
-        }
-        if let Some(packed) = self.gix.refs.open_packed_buffer().map_err(to_error())? {
-            for reference in packed.iter_prefixed(prefix.into()).map_err(to_error())? {
-                let reference = reference.map_err(to_error())?;
-                add(reference.name, &Target::Object(reference.target()))?;
-            }
-        }
-        Ok(refs.into_iter().collect())
     }
 
     /// Moves a ref from `old` (`None`: it must not exist) to `new`, with one reflog line.

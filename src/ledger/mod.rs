@@ -14,6 +14,7 @@ pub mod entry_validator;
 pub mod facts;
 mod genesis;
 mod ledger_commit;
+mod ledger_refs;
 pub mod local_ledgers;
 mod missing_tags;
 pub mod notes;
@@ -33,10 +34,9 @@ use std::collections::BTreeMap;
 pub use commit_movement::{CommitMovement, MovedCommits, MovementKind, MovementReader};
 pub use genesis::{Project, genesis_bytes, project_genesis_bytes};
 pub use ledger_commit::{LedgerCommit, entry_commit_bytes};
+pub use ledger_refs::JunkRef;
 pub use state_reader::{POLICY_LIMIT, StateReader};
 
-use super::git::error::{Error, Result};
-use super::git::repo::Repository;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 
@@ -47,33 +47,6 @@ pub const INCOMING: &str = "refs/deploy-incoming/";
 
 /// The tip of each existing ledger.
 pub type Tips = BTreeMap<LedgerName, EntryId>;
-
-impl Repository {
-    /// Returns where the refs of all ledgers are, verified or not: see
-    /// [`Repository::local_ledgers`]. A ref below `refs/deploy/` with an invalid name is an
-    /// error: only bypassing this program creates one.
-    pub fn tips(&self) -> Result<Tips> {
-        self.tips_below(PREFIX)
-    }
-
-    /// Returns the tips of the ledgers below another prefix.
-    pub fn tips_below(&self, prefix: &str) -> Result<Tips> {
-        let parse_tip = |(name, id): (String, _)| {
-            let short = name.strip_prefix(prefix).unwrap_or(&name);
-            let ledger = short.parse().map_err(|_| Error::InvalidRef {
-                name: name.clone(),
-                why: "this is not the name of a ledger",
-            })?;
-            Ok((ledger, EntryId(id)))
-        };
-        self.list_refs(prefix)?.into_iter().map(parse_tip).collect()
-    }
-
-    /// Returns the tip of one ledger, or `None` if it does not exist.
-    pub fn tip(&self, ledger: &LedgerName) -> Result<Option<EntryId>> {
-        Ok(self.read_ref(&ledger.ref_name())?.map(EntryId))
-    }
-}
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,7 +1,7 @@
 //! Keeps the remote's notes up to date after an entry was accepted.
 
 use super::notes::NOTES_REF;
-use super::sync::{NOTES_INCOMING, SyncError, sync};
+use super::sync::{NOTES_INCOMING, SyncError, sync_usable};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::git::remote::PushOutcome;
@@ -22,7 +22,7 @@ pub fn sync_notes(
     id: EntryId,
 ) -> std::result::Result<(), SyncError> {
     for _ in 0..NOTES_ATTEMPTS {
-        let tips = sync(repository, remote)?.tips;
+        let tips = sync_usable(repository, remote)?.tips;
         let notes = repository.read_notes_state(repository.read_ref(NOTES_REF)?)?;
         // Notes are not verified, so they may name an id that belongs to no commit.
         if let Some(covered) = notes.covers.get(ledger)

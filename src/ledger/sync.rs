@@ -48,6 +48,13 @@ pub struct SyncResult {
     pub pinned: Option<EntryId>,
 }
 
+impl SyncResult {
+    /// Returns the problem of a ledger, if it has one.
+    pub fn problem_of(&self, ledger: &LedgerName) -> Option<&LedgerProblem> {
+        self.problems.iter().find(|it| it.ledger == *ledger)
+    }
+}
+
 impl Repository {
     /// Returns the project's id that this clone trusts.
     pub fn pinned_project(&self) -> std::result::Result<Option<EntryId>, SyncError> {
@@ -61,7 +68,27 @@ impl Repository {
 }
 
 /// Fetches branches, ledgers and notes, verifies new entries, and moves our ledgers forward.
+///
+/// # Errors
+/// Fails if any of the remote's ledgers is not accepted; the others have moved.
 pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<SyncResult, SyncError> {
+    let synced = sync_usable(repository, remote)?;
+    if synced.problems.is_empty() {
+        Ok(synced)
+    } else {
+        Err(SyncError::Problems(synced.problems))
+    }
+}
+
+/// Does the same as [`sync`], but returns the problems of single ledgers with the result.
+///
+/// # Errors
+/// Fails if the policy is not accepted, because everything depends on it, or if this clone lacks
+/// the history to verify the ledgers.
+pub fn sync_usable(
+    repository: &Repository,
+    remote: &str,
+) -> std::result::Result<SyncResult, SyncError> {
     // If a ref with an invalid name makes this fail, the refs that the fetch removes are not
     // restored below.
     let incoming_before = repository.tips_below(INCOMING).unwrap_or_default();
@@ -83,17 +110,19 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<SyncRe
             ..second
         };
     }
+    let lacks_history =
+        synced.problems.iter().any(LedgerProblem::is_undecided) && repository.is_shallow()?;
+    if lacks_history && synced.problems.iter().all(LedgerProblem::is_undecided) {
+        return Err(SyncError::Shallow(synced.problems));
+    }
+    let is_of_policy = |problem: &LedgerProblem| problem.ledger.is_policy();
+    if lacks_history || synced.problems.iter().any(is_of_policy) {
+        return Err(SyncError::Problems(synced.problems));
+    }
     if synced.problems.is_empty() {
         repository.record_sync_time();
-        return Ok(synced);
     }
-    let lacks_history =
-        synced.problems.iter().all(LedgerProblem::is_undecided) && repository.is_shallow()?;
-    Err(if lacks_history {
-        SyncError::Shallow(synced.problems)
-    } else {
-        SyncError::Problems(synced.problems)
-    })
+    Ok(synced)
 }
 
 /// Restores the incoming refs of ledgers that seemed deleted, when a second fetch could not confirm
@@ -196,18 +225,38 @@ struct TrustedProject {
 
 /// Returns the project that this clone trusts. If no project is pinned yet, pins the one that the
 /// ledgers belong to.
+///
+/// # Errors
+/// Fails if the remote's policy is not a ledger, and this clone has no policy.
 fn find_trusted_project(
     repository: &Repository,
     tips: &Tips,
     incoming: &Tips,
 ) -> std::result::Result<Option<TrustedProject>, SyncError> {
     let policy = LedgerName::policy();
-    let root = match incoming.get(&policy).or(tips.get(&policy)) {
-        // The chain itself is read, because its tip could claim another first commit.
-        Some(tip) => repository
-            .chain_between(None, *tip)?
-            .and_then(|chain| chain.first().copied()),
-        None => None,
+    let own = tips.get(&policy).copied();
+    let root = match (incoming.get(&policy).copied(), own) {
+        (Some(remote), own) => match (find_root(repository, remote), own) {
+            (Ok(root), _) => Some(root),
+            // The ref is reported when the ledgers are verified.
+            (Err(error), Some(own)) if error.is_malformed() || error.is_limit() => {
+                Some(find_root(repository, own)?)
+            }
+            (Err(error), None) if error.is_malformed() => {
+                return Err(SyncError::Problems(vec![LedgerProblem {
+                    ledger: policy,
+                    kept_tip: None,
+                    remote_tip: Some(remote),
+                    fault: LedgerFault::NotALedger {
+                        why: error.to_string(),
+                        is_undecided: false,
+                    },
+                }]));
+            }
+            (Err(error), _) => return Err(error.into()),
+        },
+        (None, Some(own)) => Some(find_root(repository, own)?),
+        (None, None) => None,
     };
     match (repository.pinned_project()?, root) {
         (Some(pinned), Some(found)) if pinned != found => {
@@ -253,6 +302,17 @@ fn restore_unverified(
     Ok(restored)
 }
 
+/// Returns the genesis of the project whose policy ledger has this tip.
+///
+/// # Errors
+/// Fails if the tip is not that of a policy ledger.
+fn find_root(repository: &Repository, tip: EntryId) -> Result<EntryId> {
+    // The chain itself is read, because its tip could claim another first commit.
+    let chain = repository.chain_between(None, tip)?.unwrap_or_default();
+    let root = chain.first().copied().unwrap_or(tip);
+    Project::read(repository, root).map(|project| project.id)
+}
+
 /// Moves our ledger. If another process of ours moved it meanwhile, the next sync sees that.
 fn move_ledger(
     repository: &Repository,
@@ -263,6 +323,16 @@ fn move_ledger(
     match repository.move_verified_ledger(ledger, old, new, "git-deploy: sync") {
         Ok(()) | Err(Error::LostRace { .. }) => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+impl Repository {
+    /// Checks whether the remote has no notes, as of the last fetch, although this clone has some
+    /// and the remote has ledgers.
+    pub fn has_remote_lost_notes(&self) -> Result<bool> {
+        Ok(self.read_ref(NOTES_REF)?.is_some()
+            && self.read_ref(NOTES_INCOMING)?.is_none()
+            && !self.tips_below(INCOMING)?.is_empty())
     }
 }
 

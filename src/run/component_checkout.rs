@@ -16,7 +16,6 @@ use crate::domain::text::{self, sanitize};
 use crate::git::Repository;
 use crate::git::checkout::FileWriter;
 use crate::git::content::ComponentFile;
-use crate::git::object::ObjectKind;
 use crate::git::private_files::{create_folder, remove_folder};
 
 /// The maximum number of symbolic links that are followed for one path, as on Linux.
@@ -24,6 +23,10 @@ const MAX_LINKS: usize = 40;
 
 /// The maximum number of paths that are looked up after a failure.
 const MAX_CANDIDATES: usize = 100;
+
+/// The longest target of a symbolic link in bytes: far more than any system allows. All targets are kept
+/// in memory.
+const LINK_LIMIT: usize = 16 << 10;
 
 /// Why the files of a component cannot be checked out.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +85,7 @@ impl ComponentCheckout {
     ) -> Result<Self, CheckoutError> {
         let mut links = BTreeMap::new();
         for file in files.iter().filter(|file| file.is_symlink()) {
-            let target = repository.read_object(file.id, ObjectKind::Blob)?;
+            let target = repository.read_blob(file.id, LINK_LIMIT)?;
             links.insert(file.path.clone(), target);
         }
         Ok(Self {

@@ -150,7 +150,7 @@ pub(super) const ROOT: RequiredSetting = RequiredSetting {
 };
 
 /// All settings, in the order in which `server init` sets them and `server check` looks at them.
-pub(super) const SETTINGS: [RequiredSetting; 15] = [
+pub(super) const SETTINGS: [RequiredSetting; 16] = [
     ADMINS,
     RECOVERY_KEY,
     RequiredSetting {
@@ -164,6 +164,13 @@ pub(super) const SETTINGS: [RequiredSetting; 15] = [
     PROC_RECEIVE_REFS,
     PROC_RECEIVE_BRANCHES,
     HIDE_REFS,
+    RequiredSetting {
+        key: "notes.displayRef",
+        wanted: WantedValue::Contains(NOTES_REF),
+        why: "`git log` in this repository, and web viewers that call it, show the notes",
+        level: Level::Advice,
+        otherwise: "git log in this repository does not show the notes",
+    },
     RequiredSetting {
         key: "core.logAllRefUpdates",
         wanted: WantedValue::Equals("always"),

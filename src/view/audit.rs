@@ -55,7 +55,10 @@ impl AuditDocument {
                 findings: notes.findings,
                 remarks: notes.remarks,
             }),
-            other: AuditSection::default(),
+            other: AuditSection {
+                findings: report.missing,
+                remarks: Vec::new(),
+            },
         }
     }
 

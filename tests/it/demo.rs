@@ -37,6 +37,36 @@ fn the_tour_works() {
         .deploy(&["demo", "."])
         .fails(2);
     things_to_try(&sandbox);
+    stays_in_the_sandbox(&world, &sandbox);
+}
+
+/// Deploys to every environment, with a variable of the sample set elsewhere and unset: commands of
+/// the sample write only below the sandbox.
+fn stays_in_the_sandbox(world: &World, sandbox: &Sandbox<'_>) {
+    let outside = world.path().join("outside");
+    let environments = ["dev", "qa", "stage", "prod"];
+    let mut deployed = 0;
+    for variable in [format!("SITES={}", outside.display()), "SITES=".to_owned()] {
+        for environment in environments {
+            for command in ["run", "promote", "destroy"] {
+                let line = format!("env {variable} git-deploy {command} {environment} --yes");
+                let run = sandbox.person("alice").run("sh", &["-c", &line]);
+                deployed += usize::from(run.succeeded());
+            }
+        }
+    }
+    assert!(deployed > 0, "nothing was deployed, so nothing was tried");
+    let sites = world.path().join("sandbox/sites");
+    for environment in environments {
+        // The web servers of the sample.
+        if let Ok(pid) = std::fs::read_to_string(sites.join(environment).join("pid")) {
+            sandbox.server().run("kill", &[pid.trim()]);
+        }
+        let root = std::path::Path::new("/").join(environment);
+        assert!(environment == "dev" || !root.exists(), "{}", root.display());
+        assert!(!root.join("index.html").exists(), "{}", root.display());
+    }
+    assert!(!outside.exists());
 }
 
 fn sound(server: &Repo<'_>) {

@@ -156,6 +156,7 @@ fn findings(repository: &Path, stretch: usize) -> Vec<AuditFinding> {
             ledgers: &ledgers,
             since: &std::collections::BTreeMap::new(),
             notes: true,
+            expects_notes: false,
             chunk_size: stretch,
         },
         &Unwatched,

@@ -17,6 +17,7 @@ mod ci_recipes;
 mod cli;
 mod commit_stories;
 mod contains_reverts;
+mod corruptions;
 mod decisions;
 mod deleted_tags;
 mod demo;

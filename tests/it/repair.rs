@@ -233,3 +233,101 @@ fn audits_can_be_filed() {
     fresh.deploy(&["audit", "--since", "bad.json"]).fails(2);
     fresh.deploy(&["audit", "--since", "none.json"]).fails(3);
 }
+
+/// Junk refs, pushed without any key, and a forged ledger stop neither commands about other
+/// ledgers nor fresh clones. Entries that depend on the forged ledger are refused. The printed
+/// commands fix everything.
+#[test]
+fn junk_and_bad_tips_are_contained() {
+    let world = World::new();
+    let project = on_a_forge(&world);
+    let head = project.server.rev("refs/heads/main");
+    for name in ["x/y", "Prod", "a'b$(touch)", "nowhere"] {
+        let refspec = format!("{head}:refs/deploy/{name}");
+        project.carol.push(&[&refspec]).ok();
+    }
+    let forged = project
+        .carol
+        .append("dev", crate::harness::member::a_lock(), None, |statement| {
+            statement.by = "alice".parse().unwrap();
+        });
+    project.carol.push(&["refs/deploy/dev"]).ok();
+    let valid = project.server.rev("refs/deploy/dev~1");
+    assert_eq!(project.server.rev("refs/deploy/dev"), forged.to_string());
+
+    let fresh = project.world.clone(&project.server, "fresh");
+    fresh.deploy(&["sync"]).fails(1);
+    let key = world.path().join("home/ci.key");
+    fresh
+        .git(&["config", "deploy.key", &key.to_string_lossy()])
+        .ok();
+    project.bob.deploy(&["sync"]).fails(1);
+    for clone in [&project.bob.repo, &fresh] {
+        for command in [&["status"][..], &["log", "dev"], &["show"]] {
+            let run = clone.deploy(command).ok();
+            assert!(
+                run.words_of_err()
+                    .contains("refs/deploy/x/y is not a ledger"),
+                "{run}"
+            );
+        }
+        assert_eq!(clone.rev("refs/deploy/dev"), valid);
+    }
+    // A lock of prod does not depend on dev; a deployment does.
+    fresh.deploy(&["lock", "prod", "-m", "x"]).ok();
+    project.bob.deploy(&["unlock", "prod"]).ok();
+    for command in [
+        &["lock", "dev", "-m", "x"][..],
+        &["record", "prod", "--all"],
+    ] {
+        let before = project.refs();
+        let run = fresh.deploy(command).fails(1);
+        assert!(
+            run.words_of_err()
+                .contains("the remote's ledger dev has an entry that does not verify"),
+            "{run}"
+        );
+        assert_eq!(project.refs(), before);
+    }
+    // What is printed can be typed.
+    let run = fresh.deploy(&["repair", "--yes"]).fails(1);
+    assert_eq!(project.server.rev("refs/deploy/dev"), valid);
+    let text = run.err();
+    let fixes: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split_once("git push "))
+        .map(|(_, command)| command)
+        .collect();
+    assert_eq!(fixes.len(), 4, "{run}");
+    for fix in fixes {
+        fresh.run("sh", &["-c", &format!("git push {fix}")]).ok();
+    }
+    fresh.deploy(&["sync"]).ok();
+    fresh.deploy(&["audit"]).ok();
+    fresh.deploy(&["record", "prod", "--all"]).ok();
+    project.bob.deploy(&["sync"]).ok();
+    project.bob.deploy(&["audit"]).ok();
+}
+
+/// A clone whose own ledger git has moved to a forged entry does not push it over the valid one.
+#[test]
+fn entries_that_an_audit_rejects_are_not_restored() {
+    let world = World::new();
+    let project = on_a_forge(&world);
+    let valid = project.server.rev("refs/deploy/dev");
+    project
+        .ci
+        .append("dev", crate::harness::member::a_lock(), None, |statement| {
+            statement.by = "alice".parse().unwrap();
+        });
+    project.ci.push(&["refs/deploy/dev"]).ok();
+    let fetch = ["fetch", "-q", "origin", "+refs/deploy/*:refs/deploy/*"];
+    project.bob.repo.git(&fetch).ok();
+    project
+        .server
+        .git(&["update-ref", "refs/deploy/dev", &valid])
+        .ok();
+    let run = project.bob.deploy(&["repair", "--yes"]);
+    assert!(!run.succeeded(), "{run}");
+    assert_eq!(project.server.rev("refs/deploy/dev"), valid, "{run}");
+}

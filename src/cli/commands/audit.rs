@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::cli::audit_report::AuditProgressBar;
-use crate::cli::diagnostics::describe_problem;
-use crate::cli::repository::open_repository;
+use crate::cli::ledger_problems::describe_problem;
+use crate::cli::repository::{find_remote, open_repository};
 use crate::cli::unverified_ledgers::describe_local_problem;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::command_line::quote_word;
 use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::text::sanitize;
@@ -99,7 +100,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .hint("git deploy init"));
     }
     let audit = match audit::find_project(&repository, &tips) {
-        Ok(project) => audit_selected(args, &repository, &tips, &project)?,
+        Ok(project) => audit_selected(args, &repository, &tips, &project, ui)?,
         Err(finding) => {
             let other = AuditSection {
                 findings: vec![finding],
@@ -144,6 +145,7 @@ fn audit_selected(
     repository: &Repository,
     tips: &Tips,
     project: &Project,
+    ui: &Ui,
 ) -> Result<AuditDocument, CliError> {
     let selected = select_ledgers(args, repository, tips, project)?;
     let mut other = AuditSection::default();
@@ -156,10 +158,21 @@ fn audit_selected(
         ledgers: &selected,
         since: &since,
         notes: args.ledger.is_none() && args.since.is_none(),
+        expects_notes: find_remote(repository, ui).ok().flatten().is_none(),
         chunk_size: audit::CHUNK_SIZE,
     };
     let report = audit::audit(repository, project, tips, &plan, &progress);
     progress.finish();
+    other.findings.extend(audit::check_refs(repository));
+    other.findings.extend(check_remote(repository, ui));
+    let mut document = AuditDocument::new(project.id, is_expected, report);
+    document.other.findings.append(&mut other.findings);
+    document.other.remarks.append(&mut other.remarks);
+    Ok(document)
+}
+
+/// Returns the findings about the remote's refs as of the last fetch.
+fn check_remote(repository: &Repository, ui: &Ui) -> Vec<AuditFinding> {
     let remote_finding = |is_undecided, detail| {
         let outcome = if is_undecided {
             CheckResult::Unknown
@@ -168,8 +181,23 @@ fn audit_selected(
         };
         AuditFinding::new(FindingKind::Remote, outcome, detail)
     };
+    let mut findings = match find_known_problems(repository) {
+        Ok(problems) => problems
+            .iter()
+            .map(|problem| AuditFinding {
+                ledger: Some(problem.ledger.clone()),
+                ..remote_finding(problem.is_undecided(), describe_problem(problem))
+            })
+            .collect(),
+        // Becomes a finding, so that the other findings are still reported.
+        Err(error) => {
+            let is_malformed = matches!(&error, SyncError::Git(error) if error.is_malformed());
+            let detail = format!("cannot compare with the remote's ledgers: {error}");
+            vec![remote_finding(!is_malformed, sanitize(&detail))]
+        }
+    };
     if let Ok(problems) = find_rewound(repository) {
-        let findings = problems.iter().map(|problem| AuditFinding {
+        findings.extend(problems.iter().map(|problem| AuditFinding {
             ledger: Some(problem.ledger.clone()),
             entry: problem.kept_tip,
             ..AuditFinding::new(
@@ -177,30 +205,20 @@ fn audit_selected(
                 CheckResult::Fail,
                 describe_local_problem(problem),
             )
-        });
-        other.findings.extend(findings);
+        }));
     }
-    match find_known_problems(repository) {
-        Ok(problems) => {
-            other.findings.extend(
-                problems.iter().map(|problem| {
-                    remote_finding(problem.is_undecided(), describe_problem(problem))
-                }),
-            );
-        }
-        // Becomes a finding, so that the other findings are still reported.
-        Err(error) => {
-            let is_malformed = matches!(&error, SyncError::Git(error) if error.is_malformed());
-            let detail = format!("cannot compare with the remote's ledgers: {error}");
-            other
-                .findings
-                .push(remote_finding(!is_malformed, sanitize(&detail)));
-        }
+    let remote = find_remote(repository, ui).ok().flatten();
+    for junk in repository.find_remote_junk().unwrap_or_default() {
+        let remote = remote.as_deref().unwrap_or("REMOTE");
+        let detail = format!("{}: {}", junk.describe(), junk.removal(remote));
+        findings.push(remote_finding(false, detail));
     }
-    Ok(AuditDocument {
-        other,
-        ..AuditDocument::new(project.id, is_expected, report)
-    })
+    if repository.has_remote_lost_notes().unwrap_or_default() {
+        let remote = quote_word(remote.as_deref().unwrap_or("REMOTE"));
+        let detail = format!("the remote has lost the notes: git push {remote} refs/notes/deploy");
+        findings.push(remote_finding(false, detail));
+    }
+    findings
 }
 
 /// Returns the ledgers to audit, the policy's first.

@@ -14,7 +14,7 @@ use crate::domain::verdict::{Decision, MESSAGE_PREFIX};
 use crate::git::{self, Repository};
 use crate::ledger::Project;
 use crate::ledger::facts::FactGatherer;
-use crate::ledger::sync::{SyncError, sync};
+use crate::ledger::sync::{SyncError, sync_usable};
 use crate::server::post_receive::Backlog;
 use crate::server::{
     HookError, TIME_LIMIT, UpdateVerdict, chained_hooks, deadline, decide_push, post_receive,
@@ -280,7 +280,7 @@ fn run_pre_push(ui: &Ui, arguments: &[OsString], lines: &[u8]) -> Result<(), Cli
         Ok(true) => {}
         Err(error) => return let_server_decide(&error),
     }
-    if let Err(error) = sync(&repository, &ledger_remote) {
+    if let Err(error) = sync_usable(&repository, &ledger_remote) {
         return let_server_decide(&error);
     }
     let verdicts = match pre_push::judge(&repository, &updates) {

@@ -4,20 +4,28 @@
 //! The command is meant for forges that do not run git-deploy's hooks. There, every client detects
 //! a push that bypasses the rules, and any client can repair it.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::diagnostics::describe_problem;
+use crate::cli::audit_report::AuditProgressBar;
 use crate::cli::entry_name::format_entry_name;
+use crate::cli::ledger_problems::{describe_problem, suggest_fixes};
 use crate::cli::repository::{find_remote, open_repository};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_error};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
+use crate::domain::verdict::CheckResult;
 use crate::git::remote::PushOutcome;
 use crate::git::{Error, Repository};
+use crate::ledger::audit::{self, AuditPlan};
 use crate::ledger::notes_sync::sync_notes;
 use crate::ledger::sync::{LedgerProblem, SyncError, sync};
+
+/// The most bytes of an entry's subject that are printed.
+const MAX_SUBJECT: usize = 200;
 
 /// Restore ledgers that the remote has lost or rewritten
 ///
@@ -55,6 +63,16 @@ struct RepairedLedger {
     set_aside: Vec<EntryId>,
 }
 
+/// A ref of the remote that is not restored.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LeftRef {
+    /// What is wrong with the ref, as a sentence.
+    problem: String,
+    /// The commands that fix it.
+    fixes: Vec<String>,
+}
+
 /// The result of a repair.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -65,6 +83,8 @@ pub(in crate::cli) struct RepairDocument {
     dry_run: bool,
     /// The ledgers that were, or would be, restored.
     ledgers: Vec<RepairedLedger>,
+    /// The refs with problems that a repair cannot fix.
+    left: Vec<LeftRef>,
 }
 
 /// Finds ledgers with problems on the remote and restores them after confirmation.
@@ -83,34 +103,131 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         }
         Err(error) => return Err(append_error::explain_sync_error(ui, error)),
     };
-    let ledgers = problems
-        .iter()
-        .map(|problem| plan_repair(&repository, problem))
-        .collect::<Result<Vec<_>, _>>()?;
-    let document = RepairDocument {
-        remote,
-        dry_run: args.dry_run,
-        ledgers,
-    };
+    let document = plan_repairs(&repository, remote, &problems, args.dry_run, ui)?;
     print_plan(&document, &repository, ui);
     if !args.dry_run && !document.ledgers.is_empty() {
         restore_all(&document, &repository, ui)?;
     }
     if ui.json() {
-        return ui.print_document("repair", &document);
+        ui.print_document("repair", &document)?;
+    } else {
+        print_result(&document, ui);
     }
-    match (&document.ledgers[..], args.dry_run) {
-        ([], _) => ui.print(format_args!(
+    explain_left_refs(&document)
+}
+
+/// Plans what to restore, and lists what a repair leaves.
+///
+/// # Errors
+///
+/// Fails if the audit of this clone rejects an entry that would be restored.
+fn plan_repairs(
+    repository: &Repository,
+    remote: String,
+    problems: &[LedgerProblem],
+    dry_run: bool,
+    ui: &Ui,
+) -> Result<RepairDocument, CliError> {
+    let (repairable, others): (Vec<_>, Vec<_>) = problems
+        .iter()
+        .cloned()
+        .partition(LedgerProblem::is_repairable);
+    let ledgers = repairable
+        .iter()
+        .filter_map(|problem| plan_repair(repository, problem).transpose())
+        .collect::<Result<Vec<_>, _>>()?;
+    if !ledgers.is_empty() {
+        require_audited(repository, &ledgers)?;
+    }
+    let mut left: Vec<LeftRef> = others
+        .iter()
+        .map(|problem| LeftRef {
+            problem: describe_problem(problem),
+            fixes: suggest_fixes(std::slice::from_ref(problem), ui),
+        })
+        .collect();
+    let junk = repository
+        .find_remote_junk()
+        .context(ErrorKind::CannotTell, "cannot list the remote's refs")?;
+    left.extend(junk.iter().map(|junk| LeftRef {
+        problem: junk.describe(),
+        fixes: vec![junk.removal(&remote)],
+    }));
+    Ok(RepairDocument {
+        remote,
+        dry_run,
+        ledgers,
+        left,
+    })
+}
+
+/// Requires that an audit of this clone accepts the tips to restore. A clone can hold entries that
+/// git fetched and nothing verified.
+fn require_audited(repository: &Repository, ledgers: &[RepairedLedger]) -> Result<(), CliError> {
+    let cannot_audit = "cannot audit this clone, so nothing was restored";
+    let tips = repository
+        .tips()
+        .context(ErrorKind::CannotTell, cannot_audit)?;
+    let project = audit::find_project(repository, &tips).map_err(|finding| {
+        CliError::new(ErrorKind::Denied, cannot_audit).because(finding.detail)
+    })?;
+    let mut names = vec![LedgerName::policy()];
+    names.extend(tips.keys().filter(|it| !it.is_policy()).cloned());
+    let plan = AuditPlan {
+        ledgers: &names,
+        since: &BTreeMap::new(),
+        notes: false,
+        expects_notes: false,
+        chunk_size: audit::CHUNK_SIZE,
+    };
+    let progress = AuditProgressBar::new();
+    let report = audit::audit(repository, &project, &tips, &plan, &progress);
+    progress.finish();
+    let is_restored = |name: &LedgerName| ledgers.iter().any(|it| it.name == *name);
+    let findings = report.ledgers.iter().filter(|it| is_restored(&it.ledger));
+    let rejected = findings
+        .flat_map(|it| it.findings.iter().map(move |finding| (&it.ledger, finding)))
+        .find(|(_, finding)| finding.outcome == CheckResult::Fail);
+    match rejected {
+        None => Ok(()),
+        Some((ledger, finding)) => Err(CliError::new(
+            ErrorKind::Denied,
+            format!(
+                "the audit of this clone rejects its own ledger {ledger}: nothing was restored"
+            ),
+        )
+        .because(finding.detail.clone())
+        .hint("git deploy audit")
+        .hint("in a clone without audit findings: git deploy repair")),
+    }
+}
+
+/// Prints what was restored.
+fn print_result(document: &RepairDocument, ui: &Ui) {
+    match (&document.ledgers[..], document.dry_run) {
+        ([], _) if document.left.is_empty() => ui.print(format_args!(
             "The ledgers of {} are intact: nothing to restore.",
             document.remote
         )),
+        ([], _) => {}
         (_, true) => ui.print_sentence("Nothing was pushed."),
         ([ledger], false) => ui.print_sentence(format_args!("{} is restored.", ledger.name)),
         (several, false) => {
             ui.print_sentence(format_args!("{} ledgers are restored.", several.len()));
         }
     }
-    Ok(())
+}
+
+/// Returns the error for refs that a repair cannot fix.
+fn explain_left_refs(document: &RepairDocument) -> Result<(), CliError> {
+    if document.left.is_empty() {
+        return Ok(());
+    }
+    let problems: Vec<&str> = document.left.iter().map(|it| it.problem.as_str()).collect();
+    let message = "some refs of the remote must be fixed by hand";
+    let error = CliError::new(ErrorKind::Denied, message).because(problems.join("\n"));
+    let fixes = document.left.iter().flat_map(|it| &it.fixes);
+    Err(fixes.fold(error, |error, fix| error.hint(fix.as_str())))
 }
 
 /// Restores the ledgers on the remote after confirmation, and then the notes.
@@ -136,41 +253,35 @@ fn restore_all(
     Ok(())
 }
 
-/// Returns which tip to restore for a problem, and which entries to set aside.
-///
-/// # Errors
-///
-/// Fails if the ledger has no valid tip.
+/// Returns which tip to restore for a problem, and which entries to set aside. Returns `None` if
+/// this clone has no valid tip.
 fn plan_repair(
     repository: &Repository,
     problem: &LedgerProblem,
-) -> Result<RepairedLedger, CliError> {
+) -> Result<Option<RepairedLedger>, CliError> {
     let ledger = &problem.ledger;
-    let cannot_determine = || format!("cannot determine what to restore of {ledger}");
-    let valid_tip = problem
-        .last_valid_tip(repository)
-        .context(ErrorKind::CannotTell, cannot_determine())?
-        .ok_or_else(|| {
-            CliError::new(ErrorKind::Denied, cannot_determine())
-                .because(describe_problem(problem))
-                .hint(format!(
-                    "with write access to the remote: git push REMOTE :{}",
-                    ledger.ref_name()
-                ))
-        })?;
+    let Some(valid_tip) = problem.kept_tip else {
+        return Ok(None);
+    };
     let set_aside = match problem.remote_tip {
-        Some(remote_tip) => repository
-            .commits_beyond_tip(valid_tip, remote_tip)
-            .context(ErrorKind::CannotTell, cannot_determine())?,
+        // A ref that is not a chain of commits holds no entries.
+        Some(remote_tip) => match repository.commits_beyond_tip(valid_tip, remote_tip) {
+            Err(error) if error.is_malformed() => Ok(Vec::new()),
+            result => result,
+        }
+        .context(
+            ErrorKind::CannotTell,
+            format!("cannot determine what to restore of {ledger}"),
+        )?,
         None => Vec::new(),
     };
-    Ok(RepairedLedger {
+    Ok(Some(RepairedLedger {
         name: ledger.clone(),
         problem: describe_problem(problem),
         remote_tip: problem.remote_tip,
         valid_tip,
         set_aside,
-    })
+    }))
 }
 
 /// Prints what would be restored, and which entries would be set aside.
@@ -184,10 +295,9 @@ fn print_plan(document: &RepairDocument, repository: &Repository, ui: &Ui) {
         for id in &ledger.set_aside {
             let commit = repository.read_commit(id.0);
             let subject = commit.map(|commit| {
-                String::from_utf8_lossy(commit.message())
-                    .lines()
-                    .next()
-                    .map(sanitize)
+                let line = commit.message().split(|byte| *byte == b'\n').next();
+                line.and_then(|line| line.get(..line.len().min(MAX_SUBJECT)))
+                    .map(|line| sanitize(&String::from_utf8_lossy(line)))
             });
             let subject = subject.ok().flatten().unwrap_or_default();
             ui.eprint(format_args!(

@@ -4,6 +4,8 @@ use crate::cli::diagnostics::explain_notes_error;
 use crate::cli::expected_project::report_missing_pin;
 use crate::cli::repository::{REMOTE_SETTING, find_remote, open_repository};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_error, sync_report};
+use crate::git::Repository;
+use crate::ledger::JunkRef;
 use crate::ledger::sync::{SyncError, SyncResult};
 
 /// Fetch the ledgers, verify new entries and show them
@@ -36,10 +38,12 @@ pub fn run(_: &Args, ui: &Ui) -> Result<(), CliError> {
         SyncResult::default()
     };
     if ui.json() {
-        return sync_report::print_sync_document(&repository, remote.as_deref(), &synced, ui);
+        sync_report::print_sync_document(&repository, remote.as_deref(), &synced, ui)?;
+        return refuse_junk(&repository);
     }
     if let Some(remote) = &remote {
-        return sync_report::print_sync_table(&repository, remote, &synced, ui);
+        sync_report::print_sync_table(&repository, remote, &synced, ui)?;
+        return refuse_junk(&repository);
     }
     // `init` also sets it, to an empty value, if the repository has no remote.
     let is_configured = repository
@@ -59,4 +63,17 @@ pub fn run(_: &Args, ui: &Ui) -> Result<(), CliError> {
         "{reason}: the ledgers exist only in this repository."
     ));
     Ok(())
+}
+
+/// Fails if the remote has refs that are no ledgers, which were reported with the commands that
+/// remove them.
+fn refuse_junk(repository: &Repository) -> Result<(), CliError> {
+    let junk = repository
+        .find_remote_junk()
+        .context(ErrorKind::CannotTell, "cannot list the remote's refs")?;
+    if junk.is_empty() {
+        return Ok(());
+    }
+    let message = "the remote has refs that are no ledgers; the ledgers are up to date";
+    Err(CliError::new(ErrorKind::Denied, message).with_details(junk.iter().map(JunkRef::describe)))
 }

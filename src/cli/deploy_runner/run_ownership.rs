@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::runner::{DeployRunner, StartedRun};
+use crate::cli::ledger_problems::describe_problem;
 use crate::clock::Stopwatch;
 use crate::domain::state::{Scope, State};
 use crate::ledger::StateReader;
-use crate::ledger::sync::{SyncError, sync};
+use crate::ledger::sync::{SyncError, sync_usable};
 use crate::run::execute::StopReason;
 
 /// How long the result of one check stays valid.
@@ -75,7 +76,10 @@ impl<'a> RunOwnership<'a> {
         let (workspace, ledger) = (self.runner.workspace, self.runner.env.ledger());
         let repository = &workspace.repository;
         if let Some(remote) = &workspace.remote {
-            sync(repository, remote).map_err(|error| error.to_string())?;
+            let synced = sync_usable(repository, remote).map_err(|error| error.to_string())?;
+            if let Some(problem) = synced.problem_of(ledger) {
+                return Err(describe_problem(problem));
+            }
         }
         let read = || {
             let ledgers = repository.local_ledgers().map_err(SyncError::into_git)?;

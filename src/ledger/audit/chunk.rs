@@ -10,12 +10,15 @@ use std::sync::Arc;
 use super::finding::{AuditFinding, FindingKind};
 use super::index::{ChainIndex, IndexedChain};
 use super::ledger_audit::{ChunkResult, EntryPeriod};
-use super::references::{LedgerReferences, PublishRecord, SeenPosition, record_seen};
+use super::references::{
+    LedgerReferences, MissingReference, PublishRecord, SeenPosition, record_seen,
+};
 use super::remarks::RemarkCollector;
 use crate::domain::entry::{Action, Statement};
+use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
-use crate::domain::verdict::CheckResult;
+use crate::domain::verdict::{CheckResult, Rule};
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 use crate::ledger::entry_notes::EntryNotes;
@@ -174,6 +177,13 @@ impl<'a> ChunkAuditor<'a> {
             result.period = Some(EntryPeriod { from, to });
             result.read += 1;
             self.record_references(position, statement, &mut result.references);
+            let is_forged = validated.verdict.checks.iter().any(|check| {
+                check.rule == Rule::Authorization && check.outcome == CheckResult::Fail
+            });
+            if !is_forged {
+                let is_signed = validated.entry.is_some();
+                self.record_missing(id, is_signed, statement, &mut result.references);
+            }
             if wants_notes {
                 result.note_lines.add_entry(
                     chain_number,
@@ -200,6 +210,33 @@ impl<'a> ChunkAuditor<'a> {
         }
         on_validated(1);
         validated
+    }
+
+    /// Records which entries an entry names that are not in the other ledgers.
+    fn record_missing(
+        &self,
+        entry: EntryId,
+        is_signed: bool,
+        statement: &Statement,
+        references: &mut LedgerReferences,
+    ) {
+        // Behind a gap there may be any entry.
+        let contains = |ledger: &LedgerName, id| {
+            let chain = self.shared.index.chain(ledger);
+            chain.is_some_and(|(_, chain)| chain.may_contain_more || chain.position(id).is_some())
+        };
+        let missing = statement
+            .seen
+            .iter()
+            .filter(|(other, named)| !contains(other, **named));
+        references
+            .missing
+            .extend(missing.map(|(other, named)| MissingReference {
+                entry,
+                is_signed,
+                other: other.clone(),
+                named: *named,
+            }));
     }
 
     /// Records which entries of other ledgers an entry has seen.

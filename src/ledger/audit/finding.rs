@@ -24,6 +24,8 @@ pub enum FindingKind {
     Dependency,
     /// The notes.
     Notes,
+    /// A ref that is no ledger, or a ref or file that changes what plain git shows.
+    Refs,
     /// The ledgers of the remote.
     Remote,
     /// The pinned project.

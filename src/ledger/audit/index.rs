@@ -23,6 +23,8 @@ pub(super) struct IndexedChain {
     pub ids: Vec<EntryId>,
     /// The commit before all these, if it cannot be read.
     pub gap: Option<EntryId>,
+    /// Whether the ledger may contain commits before the gap: not if the object there is no commit.
+    pub may_contain_more: bool,
     /// The positions, sorted by commit id.
     by_id: Vec<u32>,
 }
@@ -31,16 +33,24 @@ impl IndexedChain {
     /// Reads the chain that ends in a tip, as far back as possible.
     fn read(repository: &Repository, ledger: &LedgerName, tip: EntryId) -> Self {
         let (mut ids, mut next, mut gap) = (Vec::new(), Some(tip), None);
+        let mut may_contain_more = false;
         while let Some(id) = next {
-            let Ok(parent) = repository.first_parent(id.0) else {
-                gap = Some(id);
-                break;
+            let parent = match repository.first_parent(id.0) {
+                Ok(parent) => parent,
+                Err(error) => {
+                    gap = Some(id);
+                    may_contain_more = !error.is_malformed();
+                    break;
+                }
             };
             ids.push(id);
             next = parent.map(EntryId);
         }
         ids.reverse();
-        Self::new(ledger, tip, ids, gap)
+        Self {
+            may_contain_more,
+            ..Self::new(ledger, tip, ids, gap)
+        }
     }
 
     /// Builds the index of a chain.
@@ -56,6 +66,7 @@ impl IndexedChain {
             by_id: sort_positions_by_id(&ids),
             ids,
             gap,
+            may_contain_more: gap.is_some(),
         }
     }
 

@@ -81,6 +81,7 @@ impl LedgerAudit {
             .policy_positions
             .extend(chunk.references.policy_positions);
         self.references.publishes.extend(chunk.references.publishes);
+        self.references.missing.extend(chunk.references.missing);
         for (person, uses) in chunk.references.removed_keys {
             self.references
                 .removed_keys

@@ -14,10 +14,12 @@ mod expected_lines;
 mod finding;
 mod index;
 mod ledger_audit;
+mod missing;
 mod note_differences;
 mod notes;
 mod order;
 mod references;
+mod refs;
 mod remarks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +39,7 @@ pub use finding::{AuditFinding, AuditRemark, FindingKind, RemarkKind};
 use index::ChainIndex;
 pub use ledger_audit::LedgerAudit;
 pub use notes::NotesAudit;
+pub use refs::check_refs;
 
 /// The number of entries that are validated in one chunk: enough to profit from a thread's caches,
 /// and few enough to keep all threads busy.
@@ -51,6 +54,8 @@ pub struct AuditPlan<'a> {
     pub since: &'a BTreeMap<LedgerName, EntryId>,
     /// Whether to compare the notes with the ledgers. If so, `ledgers` must list all existing ones.
     pub notes: bool,
+    /// Whether notes must exist: every writer without a remote, and every server, writes them.
+    pub expects_notes: bool,
     /// The number of entries that are validated in one chunk: [`CHUNK_SIZE`], except in tests.
     pub chunk_size: usize,
 }
@@ -70,6 +75,9 @@ pub struct AuditReport {
     pub ledgers: Vec<LedgerAudit>,
     /// The result for the notes, if they were compared.
     pub notes: Option<NotesAudit>,
+    /// The findings about ledgers that other ledgers name, and that do not exist or were not
+    /// audited.
+    pub missing: Vec<AuditFinding>,
 }
 
 /// Audits the planned ledgers on all processors, then the order among ledgers, then the notes.
@@ -111,6 +119,7 @@ pub fn audit(
         .for_each(remarks::add_removed_key_remarks);
     order::check_order(&index, &mut ledgers);
     dependencies::check_dependencies(&index, &mut ledgers);
+    let missing = missing::explain_missing(&mut ledgers);
     for audited in &mut ledgers {
         if let Some((_, chain)) = index.chain(&audited.ledger) {
             audited.sort(chain);
@@ -118,9 +127,20 @@ pub fn audit(
     }
     let notes = plan.notes.then(|| {
         let unreadable = find_partly_readable(&index, &ledgers);
-        notes::check_notes(repository, &index, tips, expected_lines, &unreadable)
+        notes::check_notes(
+            repository,
+            &index,
+            tips,
+            expected_lines,
+            &unreadable,
+            plan.expects_notes,
+        )
     });
-    AuditReport { ledgers, notes }
+    AuditReport {
+        ledgers,
+        notes,
+        missing,
+    }
 }
 
 /// Creates the result of each planned ledger, with the findings about the start of its chain, and

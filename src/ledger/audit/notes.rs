@@ -42,6 +42,7 @@ pub(super) fn check_notes(
     tips: &Tips,
     expected: ExpectedLines,
     unreadable: &BTreeSet<&LedgerName>,
+    is_expected: bool,
 ) -> NotesAudit {
     let remark = |kind, text: String| AuditRemark {
         kind,
@@ -54,6 +55,10 @@ pub(super) fn check_notes(
     let mut remarks = Vec::new();
     let findings = match compare_notes(repository, index, tips, expected, unreadable) {
         Err(error) => vec![AuditFinding::from_error(FindingKind::Notes, None, &error)],
+        Ok(None) if is_expected => {
+            let text = "they were deleted, or never written: git deploy notes rebuild";
+            vec![AuditFinding::notes_failure(text.to_owned())]
+        }
         Ok(None) => {
             let text = "this clone has none: git deploy sync";
             remarks.push(remark(RemarkKind::NotesBehind, text.to_owned()));

@@ -10,6 +10,7 @@ use super::index::{ChainIndex, IndexedChain};
 use super::ledger_audit::LedgerAudit;
 use super::references::PublishRecord;
 use crate::domain::name::LedgerName;
+use crate::domain::verdict::CheckResult;
 
 /// Adds a finding for each entry of an environment that is out of order, or a remark if the publish
 /// admits the entry.
@@ -20,7 +21,20 @@ pub(super) fn check_order(index: &ChainIndex, audited: &mut [LedgerAudit]) {
     let Some((_, policy_chain)) = index.chain(&policy_audit.ledger) else {
         return;
     };
-    let publishes = policy_audit.references.publishes.clone();
+    // A publish that is invalid, or follows an invalid one, orders nothing.
+    let failures = policy_audit.findings.iter();
+    let first_invalid = failures
+        .filter(|finding| finding.outcome == CheckResult::Fail)
+        .map(|finding| {
+            finding
+                .entry
+                .and_then(|id| policy_chain.position(id))
+                .unwrap_or(0)
+        })
+        .min()
+        .unwrap_or(usize::MAX);
+    let mut publishes = policy_audit.references.publishes.clone();
+    publishes.retain(|publish| publish.position < first_invalid);
     for audit in audited
         .iter_mut()
         .filter(|audit| audit.ledger.is_environment())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::id::EntryId;
-use crate::domain::name::Person;
+use crate::domain::name::{LedgerName, Person};
 use crate::ledger::Tips;
 
 /// A reference of an entry to another ledger.
@@ -46,6 +46,19 @@ pub(super) struct PublishRecord {
     pub admits: Vec<EntryId>,
 }
 
+/// A reference to an entry that the other ledger does not contain.
+#[derive(Debug, Clone)]
+pub(super) struct MissingReference {
+    /// The entry with the reference.
+    pub entry: EntryId,
+    /// Whether its signature is valid.
+    pub is_signed: bool,
+    /// The other ledger.
+    pub other: LedgerName,
+    /// The entry that it names.
+    pub named: EntryId,
+}
+
 /// The references of a ledger's entries to other ledgers, and the use of removed keys.
 #[derive(Debug, Default)]
 pub(super) struct LedgerReferences {
@@ -55,6 +68,8 @@ pub(super) struct LedgerReferences {
     pub policy_positions: Vec<SeenPosition>,
     /// For the policy ledger: the references of each publish, oldest first.
     pub publishes: Vec<PublishRecord>,
+    /// The entries of other ledgers that entries name, and that those ledgers do not contain.
+    pub missing: Vec<MissingReference>,
     /// The people who signed entries with keys that were removed later.
     pub removed_keys: BTreeMap<Person, RemovedKeyUses>,
 }

@@ -39,6 +39,11 @@ pub(super) fn list_earlier_commits<'f>(
         .filter(|commit| *commit != change.commit)
 }
 
+/// The most bytes of the names and addresses of one commit's author, committer and co-authors.
+const PEOPLE_LIMIT: usize = 256 << 10;
+/// The most bytes of the addresses of all authors of a deployment.
+const ADDRESSES_LIMIT: usize = 16 << 20;
+
 impl FactGatherer<'_> {
     /// Returns the content of a component at a commit; `None` if the component is absent there.
     pub fn content(
@@ -251,12 +256,19 @@ impl FactGatherer<'_> {
                 ));
             }
         }
-        let mut addresses = BTreeSet::new();
+        let (mut addresses, mut size) = (BTreeSet::new(), 0);
         for id in commits {
             for address in self.read_addresses(id)?.iter() {
                 if !addresses.contains(&**address) {
+                    size += address.len();
                     addresses.insert(address.to_string());
                 }
+            }
+            if size > ADDRESSES_LIMIT {
+                return Err(Error::limit_exceeded(
+                    "the size of the addresses of the authors of the new commits",
+                    ADDRESSES_LIMIT,
+                ));
             }
         }
         Ok(addresses)
@@ -269,11 +281,22 @@ impl FactGatherer<'_> {
             return Ok(cached);
         }
         let commit = self.repository.read_commit(id)?;
-        let mut addresses: BTreeSet<String> =
-            parse_addresses(commit.author()).into_iter().collect();
-        addresses.extend(parse_addresses(commit.committer()));
-        for line in commit.message().split(|byte| *byte == b'\n') {
-            addresses.extend(parse_co_author(line).into_iter().flat_map(parse_addresses));
+        let lines = commit.message().split(|byte| *byte == b'\n');
+        let people = [commit.author(), commit.committer()]
+            .into_iter()
+            .chain(lines.filter_map(parse_co_author));
+        let (mut addresses, mut size) = (BTreeSet::new(), 0);
+        for ident in people {
+            // Checked before anything is copied: a set of short addresses takes many times the
+            // memory of the commit.
+            size += ident.len();
+            if size > PEOPLE_LIMIT {
+                return Err(Error::limit_exceeded(
+                    format!("the size of the authors and co-authors of commit {id}"),
+                    PEOPLE_LIMIT,
+                ));
+            }
+            addresses.extend(parse_addresses(ident));
         }
         // The memory that the cache entry takes, in bytes, with an estimate for the allocations.
         let weight = addresses

@@ -3,8 +3,7 @@
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::verdict::{Decision, Verdict};
-use crate::git::error::{Error, Result};
-use crate::git::repo::Repository;
+use crate::git::error::Error;
 
 /// Why a sync failed.
 #[derive(Debug, thiserror::Error)]
@@ -73,9 +72,9 @@ fn list_ledgers(problems: &[LedgerProblem]) -> String {
 pub struct LedgerProblem {
     /// The ledger.
     pub ledger: LedgerName,
-    /// The tip that this clone keeps.
+    /// The tip that this clone keeps: the last valid entry, or the tip that it had before.
     pub kept_tip: Option<EntryId>,
-    /// The remote's tip.
+    /// The remote's tip, which can be any object.
     pub remote_tip: Option<EntryId>,
     /// What is wrong.
     pub fault: LedgerFault,
@@ -84,21 +83,23 @@ pub struct LedgerProblem {
 impl LedgerProblem {
     /// Checks whether the ledger is only undecided: a rule lacks a fact, as in a shallow clone.
     pub fn is_undecided(&self) -> bool {
-        matches!(&self.fault, LedgerFault::Unverified { verdict, .. } if verdict.decision() == Decision::CannotTell)
+        match &self.fault {
+            LedgerFault::Unverified { verdict, .. } => verdict.decision() == Decision::CannotTell,
+            LedgerFault::NotALedger { is_undecided, .. } => *is_undecided,
+            _ => false,
+        }
     }
 
-    /// Returns the last valid tip: the one before the first invalid entry, or the tip that this
-    /// clone keeps. `None` if the ledger has no valid entry.
-    pub fn last_valid_tip(&self, repository: &Repository) -> Result<Option<EntryId>> {
-        let LedgerFault::Unverified { id, .. } = &self.fault else {
-            return Ok(self.kept_tip);
+    /// Checks whether the last valid tip can replace the remote's tip.
+    ///
+    /// An entry that depends on another ledger may be valid, so it is not replaced.
+    pub fn is_repairable(&self) -> bool {
+        let is_replaceable = match &self.fault {
+            LedgerFault::Deleted | LedgerFault::Rewound => true,
+            LedgerFault::Unverified { .. } | LedgerFault::NotALedger { .. } => !self.is_undecided(),
+            LedgerFault::Dependent { .. } | LedgerFault::Incomplete { .. } => false,
         };
-        let Some(before) = repository.first_parent(id.0)? else {
-            return Ok(self.kept_tip);
-        };
-        // A genesis is no entry.
-        let is_entry = repository.first_parent(before)?.is_some();
-        Ok(is_entry.then_some(EntryId(before)).or(self.kept_tip))
+        is_replaceable && self.kept_tip.is_some()
     }
 }
 
@@ -109,11 +110,35 @@ pub enum LedgerFault {
     Deleted,
     /// The remote's tip does not follow our tip.
     Rewound,
+    /// The remote's ref is not a ledger of this project.
+    NotALedger {
+        /// Why not.
+        why: String,
+        /// Whether it could not be read completely, so that it may be a ledger.
+        is_undecided: bool,
+    },
     /// An entry does not verify.
     Unverified {
         /// The first such commit.
         id: EntryId,
         /// The result of the rules.
         verdict: Box<Verdict>,
+    },
+    /// An entry names an entry of another ledger that is not accepted.
+    Dependent {
+        /// The first such commit.
+        id: EntryId,
+        /// The other ledger.
+        on: LedgerName,
+        /// The entry of the other ledger.
+        named: EntryId,
+    },
+    /// A signed entry of another ledger names an entry that this one lacks: it was deleted, rewound
+    /// or replaced before this clone fetched it.
+    Incomplete {
+        /// The entry.
+        lacked: EntryId,
+        /// The other ledger.
+        named_by: LedgerName,
     },
 }

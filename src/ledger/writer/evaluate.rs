@@ -11,6 +11,7 @@ use crate::domain::rules::{Chain, Request, counting_approvers, evaluate, ledgers
 use crate::domain::state::Scope;
 use crate::domain::verdict::Verdict;
 use crate::git::error::Error;
+use crate::ledger::sync::{SyncError, find_known_problems};
 use crate::ledger::{StateReader, Tips};
 use crate::signing::Signer;
 
@@ -57,10 +58,10 @@ impl LedgerWriter<'_> {
         let Some(policy) = policy else {
             return Err(Error::corrupt("refs/deploy/policy", "no policy is in force").into());
         };
-        let mut named_ledgers = ledgers_read(policy, &statement);
-        named_ledgers.extend(chain.seen.keys().cloned());
-        snapshot.ledgers.require(&named_ledgers)?;
-        statement.seen = select_seen_tips(&statement, &named_ledgers, snapshot.tips);
+        let named = find_named_ledgers(policy, &statement, snapshot);
+        statement.seen = select_seen_tips(&statement, &named, snapshot);
+        snapshot.ledgers.require(&named)?;
+        self.require_accepted(&statement, &named)?;
 
         let mut other_tips = snapshot.tips.clone();
         other_tips.remove(ledger);
@@ -94,17 +95,57 @@ impl LedgerWriter<'_> {
         let verdict = evaluate(policy, &request, &facts, statement.at);
         Ok((statement, verdict))
     }
+
+    /// Requires that the remote's ledgers that an entry depends on are accepted. Other ledgers do
+    /// not matter. A ledger that cannot be verified here blocks only writing.
+    ///
+    /// # Errors
+    /// Fails with [`SyncError::Problems`].
+    fn require_accepted(
+        &self,
+        statement: &Statement,
+        named: &BTreeSet<LedgerName>,
+    ) -> Result<(), AppendError> {
+        if self.remote.is_none() {
+            return Ok(());
+        }
+        let mut problems = find_known_problems(self.repository)?;
+        let is_preview = self.signer.is_none();
+        problems.retain(|problem| {
+            let is_needed = problem.ledger == statement.ledger || named.contains(&problem.ledger);
+            is_needed && !(is_preview && problem.is_undecided())
+        });
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(SyncError::Problems(problems).into())
+        }
+    }
 }
 
-/// Returns the tips of the other ledgers that an entry names as seen: those that its rules read,
-/// and those that the entry before it has seen.
+/// Returns the other ledgers that an entry depends on: those that its rules read, and those that
+/// the entry before it has seen.
+fn find_named_ledgers(
+    policy: &Policy,
+    statement: &Statement,
+    snapshot: &LedgerSnapshot<'_>,
+) -> BTreeSet<LedgerName> {
+    let mut named = ledgers_read(policy, statement);
+    named.extend(snapshot.tip.chain.seen.keys().cloned());
+    named.remove(&statement.ledger);
+    named
+}
+
+/// Returns the tips of the other ledgers that an entry names as seen.
 fn select_seen_tips(
     statement: &Statement,
-    named_ledgers: &BTreeSet<LedgerName>,
-    tips: &Tips,
+    named: &BTreeSet<LedgerName>,
+    snapshot: &LedgerSnapshot<'_>,
 ) -> Tips {
-    tips.iter()
-        .filter(|(name, _)| **name != statement.ledger && named_ledgers.contains(*name))
+    snapshot
+        .tips
+        .iter()
+        .filter(|(name, _)| **name != statement.ledger && named.contains(*name))
         .map(|(name, tip)| (name.clone(), *tip))
         .collect()
 }

@@ -15,7 +15,7 @@ use crate::git::error::Error;
 use crate::git::remote::PushOutcome;
 use crate::ledger::entry_validator::ChainTip;
 use crate::ledger::notes_sync::sync_notes;
-use crate::ledger::sync::{SyncError, SyncResult, record_push, sync};
+use crate::ledger::sync::{SyncError, SyncResult, record_push, sync_usable};
 use crate::ledger::{StateReader, Tips, entry_commit_bytes, genesis_bytes};
 
 /// The outcome of moving a ledger to a new entry.
@@ -121,6 +121,9 @@ impl LedgerWriter<'_> {
         let synced = self
             .sync_with_retries(remote)
             .map_err(|_| AppendError::Unanswered(messages.clone()))?;
+        if synced.problem_of(ledger).is_some() {
+            return Err(AppendError::Unanswered(messages));
+        }
         let is_written = match synced.tips.get(ledger) {
             Some(tip) => self.repository.is_on_chain(*tip, new, usize::MAX)?,
             None => false,
@@ -177,21 +180,21 @@ impl LedgerWriter<'_> {
     /// 4, … seconds.
     fn sync_with_retries(&self, remote: &str) -> Result<SyncResult, SyncError> {
         for attempt in 0..self.options.unanswered_retries {
-            match sync(self.repository, remote) {
+            match sync_usable(self.repository, remote) {
                 Err(SyncError::Fetch { .. }) => {
                     std::thread::sleep(Duration::from_secs(1 << attempt));
                 }
                 result => return result,
             }
         }
-        sync(self.repository, remote)
+        sync_usable(self.repository, remote)
     }
 
     /// Returns whether another ledger that the entry depends on has moved: any environment ledger
     /// for a policy entry, otherwise the policy ledger. That also loses the race, although the
     /// entry's own ledger has not moved.
     fn is_overtaken(&self, remote: &str, ledger: &LedgerName, tips: &Tips) -> bool {
-        let Ok(synced) = sync(self.repository, remote) else {
+        let Ok(synced) = sync_usable(self.repository, remote) else {
             return false;
         };
         let is_dependency = |other: &LedgerName| {

@@ -11,7 +11,7 @@ use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::git::error::Error;
 use crate::ledger::Tips;
-use crate::ledger::sync::sync;
+use crate::ledger::sync::sync_usable;
 
 /// An entry whose push was not confirmed. The remote may still accept it.
 pub(super) struct UnconfirmedPush {
@@ -31,7 +31,7 @@ impl LedgerWriter<'_> {
         ledger: &LedgerName,
         unconfirmed: &mut Vec<UnconfirmedPush>,
     ) -> Result<Option<AppendedEntry>, AppendError> {
-        let tips = match (sync(self.repository, remote), unconfirmed.last()) {
+        let tips = match (sync_usable(self.repository, remote), unconfirmed.last()) {
             (Ok(synced), _) => synced.tips,
             (Err(_), Some(last)) => return Err(AppendError::Unanswered(last.messages.clone())),
             (Err(error), None) => return Err(error.into()),

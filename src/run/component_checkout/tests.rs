@@ -336,6 +336,32 @@ fn sample(entries: &[(&str, &str)]) -> (Vec<ComponentFile>, BTreeMap<Vec<u8>, Ve
     (files, links)
 }
 
+/// The targets of all links are kept in memory, so a link with a large one is refused.
+#[test]
+fn link_targets_are_bounded() {
+    let scratch = TestRepository::bare();
+    let repository = scratch.open();
+    let writer = std::sync::Arc::new(repository.file_writer(&scratch.path).unwrap());
+    for (length, is_accepted) in [(100, true), (16 << 10, true), ((16 << 10) + 1, false)] {
+        let mut command = crate::git::tests::plain_git(&scratch.path);
+        command.args(["hash-object", "-w", "--stdin"]);
+        let id = crate::git::tests::run(command, &vec![b'x'; length]);
+        let link = ComponentFile {
+            path: b"a/link".to_vec(),
+            mode: b"120000".to_vec(),
+            id: id.trim().parse().unwrap(),
+        };
+        let checkout = super::ComponentCheckout::new(
+            &repository,
+            std::sync::Arc::clone(&writer),
+            vec![link],
+            false,
+            "unused".into(),
+        );
+        assert_eq!(checkout.is_ok(), is_accepted, "{length}");
+    }
+}
+
 /// A checkout holds the component on every disk, and nothing in it leads out of it.
 #[test]
 fn what_cannot_be_checked_out() {

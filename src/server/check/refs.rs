@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::{CheckSubject, Inspector};
 use crate::git;
+use crate::git::object::ObjectKind;
+use crate::ledger::PREFIX;
 use crate::server::shell::quote_path;
 
 /// The most refs that are reported one by one.
@@ -14,14 +16,8 @@ impl Inspector<'_> {
     /// Checks the refs.
     pub(super) fn check_refs(&mut self) -> git::Result<()> {
         self.check_symbolic_refs();
-        if self.is_good(CheckSubject::Refs)
-            && let Err(error) = self.repository.tips()
-        {
-            self.add_problem(
-                CheckSubject::Refs,
-                error.to_string(),
-                self.git_command("for-each-ref refs/deploy/"),
-            );
+        if self.is_good(CheckSubject::Refs) {
+            self.check_junk_refs();
         }
         if self.is_good(CheckSubject::Refs) {
             self.check_verified_refs();
@@ -57,6 +53,37 @@ impl Inspector<'_> {
         };
         for message in messages {
             self.add_problem(CheckSubject::Refs, message, remedy.clone());
+        }
+    }
+
+    /// Reports refs below `refs/deploy/` that are no ledgers: those with another name, and those
+    /// that lead to something other than a commit.
+    fn check_junk_refs(&mut self) {
+        let refs = match self.repository.ledger_refs_below(PREFIX) {
+            Ok(refs) => refs,
+            Err(error) => {
+                let remedy = self.git_command("for-each-ref refs/deploy/");
+                self.add_problem(CheckSubject::Refs, error.to_string(), remedy);
+                return;
+            }
+        };
+        for junk in refs.junk.iter().take(MAX_REPORTED) {
+            let remedy = match junk.word() {
+                Some(name) => self.git_command(&format!("update-ref -d {name}")),
+                None => self.git_command("for-each-ref refs/deploy/"),
+            };
+            self.add_problem(CheckSubject::Refs, junk.describe(), remedy);
+        }
+        for (ledger, tip) in &refs.tips {
+            let message = match self.repository.object_kind(tip.0) {
+                Ok(Some(ObjectKind::Commit)) => continue,
+                Ok(Some(kind)) => format!("leads to a {}, not to a commit", kind.name()),
+                Ok(None) => "leads to an object that is missing".to_owned(),
+                Err(error) => format!("cannot be read: {error}"),
+            };
+            let name = ledger.ref_name();
+            let remedy = self.git_command(&format!("update-ref -d {name}"));
+            self.add_problem(CheckSubject::Refs, format!("{name} {message}"), remedy);
         }
     }
 

@@ -231,6 +231,7 @@ fn audit_all(repository: &Repository, tips: &Tips, project: &Project) -> AuditDo
         ledgers: &ledgers,
         since: &since,
         notes: true,
+        expects_notes: false,
         chunk_size: CHUNK_SIZE,
     };
     let report = crate::ledger::audit::audit(repository, project, tips, &plan, &progress);

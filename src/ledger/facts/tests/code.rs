@@ -56,6 +56,43 @@ fn authors() {
     assert!(facts.authors.unwrap().is_err() && facts.commits[&missing_commit()].is_err());
 }
 
+/// The names and addresses in one commit are bounded, wherever they are: a set of short addresses
+/// takes many times the memory of the commit. Any other text does not count.
+#[test]
+fn people_of_a_commit_are_bounded() {
+    let line = |number: usize| format!("co-authored-by:<{number}@x>\n");
+    let lines = |count: usize| (0..count).map(line).collect::<String>();
+    let long = "x".repeat(300 << 10);
+    let ann = "Ann <ann@example.com>";
+    let table = [
+        ("many co-authors", ann.to_owned(), lines(40_000), false),
+        (
+            "one long co-author",
+            ann.to_owned(),
+            format!("co-authored-by: <{long}>"),
+            false,
+        ),
+        (
+            "a long author",
+            format!("{long} <ann@example.com>"),
+            String::new(),
+            false,
+        ),
+        ("some co-authors", ann.to_owned(), lines(5_000), true),
+        ("a long message", ann.to_owned(), long.clone(), true),
+    ];
+    for (name, author, body, is_known) in table {
+        let mut world = World::new("[environments]\nprod = { approvals = 1 }\n");
+        let commit = world.commit(&[("a", "1")], &[], &author, &body);
+        let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", commit);
+        let authors = facts.authors.unwrap();
+        assert_eq!(authors.is_ok(), is_known, "{name}: {authors:?}");
+        if let Err(reason) = authors {
+            assert!(reason.contains("over the limit"), "{name}: {reason}");
+        }
+    }
+}
+
 /// The version is that of the component at the deployed commit.
 #[test]
 fn versions() {

@@ -1,0 +1,98 @@
+//! Lists the refs below a prefix.
+//!
+//! Anyone who may push can create a ref that this program cannot use. A caller that must go on
+//! without it lists the usable refs and the others separately.
+
+use std::collections::BTreeMap;
+
+use gix::bstr::ByteSlice as _;
+use gix::refs::{FullNameRef, Target};
+
+use super::error::{Error, Result};
+use super::refs::{direct_target, is_not_found};
+use super::repo::Repository;
+use crate::domain::id::Oid;
+
+/// The maximum number of refs that are listed.
+const LIST_LIMIT: usize = 100_000;
+
+/// A ref as listed.
+#[derive(Debug)]
+pub struct ListedRef {
+    /// Its full name. Bytes that are not UTF-8 are replaced.
+    pub name: String,
+    /// The object that it points to, or why the ref cannot be used.
+    pub target: Result<Oid>,
+}
+
+impl Repository {
+    /// Lists all refs below a prefix that ends in `/`, sorted by name. Symbolic refs, broken refs,
+    /// and names that are not UTF-8 are errors, so use this only for prefixes of our own.
+    pub fn list_refs(&self, prefix: &str) -> Result<Vec<(String, Oid)>> {
+        let listed = self.list_all_refs(prefix)?.into_iter();
+        listed
+            .map(|listed| Ok((listed.name, listed.target?)))
+            .collect()
+    }
+
+    /// Lists all refs below a prefix that ends in `/`, sorted by name, including those that cannot
+    /// be used.
+    ///
+    /// # Errors
+    /// Fails if a ref is broken: then it is unknown what the ref is.
+    pub fn list_all_refs(&self, prefix: &str) -> Result<Vec<ListedRef>> {
+        let to_error = || Error::library(format!("listing {prefix}"));
+        if !prefix.starts_with("refs/") || !prefix.ends_with('/') {
+            return Err(Error::InvalidRef {
+                name: prefix.to_owned(),
+                why: "a prefix must begin with refs/ and end in a slash",
+            });
+        }
+        let mut refs = BTreeMap::new();
+        let mut add = |name: &FullNameRef, target: &Target| {
+            // A loose ref comes first, and is newer than a packed one of the same name.
+            refs.entry(name.as_bstr().to_vec())
+                .or_insert_with(|| read_listed_ref(name, target));
+            if refs.len() > LIST_LIMIT {
+                return Err(Error::limit_exceeded(
+                    format!("the number of refs below {prefix}"),
+                    LIST_LIMIT,
+                ));
+            }
+            Ok(())
+        };
+        let relative: &gix::path::RelativePath = prefix.as_bytes().try_into().map_err(to_error())?;
+        let loose = self.gix.refs.loose_iter_prefixed(relative);
+        for reference in loose.map_err(Error::library(format!("listing {prefix}")))? {
+            let reference = match reference {
+                // Another process packed it in the meantime. The packed refs are read afterwards.
+                Err(error) if is_not_found(&error) => continue,
+                reference => reference.map_err(to_error())?,
+            };
+            add(reference.name.as_ref(), &reference.target)?;
+        }
+        if let Some(packed) = self.gix.refs.open_packed_buffer().map_err(to_error())? {
+            for reference in packed.iter_prefixed(prefix.into()).map_err(to_error())? {
+                let reference = reference.map_err(to_error())?;
+                add(reference.name, &Target::Object(reference.target()))?;
+            }
+        }
+        Ok(refs.into_values().collect())
+    }
+}
+
+/// Reads the name and the target of a ref.
+fn read_listed_ref(name: &FullNameRef, target: &Target) -> ListedRef {
+    let name = name.as_bstr();
+    let target = match name.to_str() {
+        Ok(name) => direct_target(name, target),
+        Err(_) => Err(Error::InvalidRef {
+            name: name.to_string(),
+            why: "its name is not UTF-8",
+        }),
+    };
+    ListedRef {
+        name: name.to_string(),
+        target,
+    }
+}
