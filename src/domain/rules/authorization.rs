@@ -178,7 +178,7 @@ fn check_action(ctx: &Context<'_>, statement: &Statement) -> Fact<Objection> {
             Err(error) => Some(crate::domain::text::sanitize(&error.to_string())),
         },
         // Every listed person and machine may yank, so that a bad release can be stopped quickly.
-        Action::Yank(_) => None,
+        Action::Yank(it) => check_extended_yank(ctx, it, by)?,
         Action::Unyank(it) => check_unyank(ctx, &it.0, by, is_person)?,
         Action::Baseline(_) | Action::PolicyApprove(_) | Action::PolicyRevoke(_) => {
             object_unless(is_admin()?, || {
@@ -284,6 +284,23 @@ fn describe_no_lock_right(ctx: &Context<'_>, by: &Person) -> String {
         "{by} is neither a deployer nor an approver of {}, nor an admin",
         ctx.environment_label()
     )
+}
+
+/// Checks who yanks a commit whose yank is open, to cover more contents: whoever replaces a yank may
+/// lift it later.
+fn check_extended_yank(ctx: &Context<'_>, yank: &Yank, by: &Person) -> Fact<Objection> {
+    let state = ctx.state()?;
+    let open_yank = yank.commit.and_then(|commit| state.yanked_commit(commit));
+    let Some(open_yank) = open_yank.filter(|it| it.statement.by != *by) else {
+        return Ok(None);
+    };
+    let is_admin = admins(ctx)?.contains(by);
+    Ok(object_unless(is_admin, || {
+        format!(
+            "it is yanked by {}: only they or an admin may yank more of it, not {by}",
+            open_yank.statement.by
+        )
+    }))
 }
 
 fn check_unyank(ctx: &Context<'_>, yank: &Yank, by: &Person, is_person: bool) -> Fact<Objection> {

@@ -15,7 +15,7 @@ use crate::ledger::Tips;
 
 /// Lists the other commits at which the content of a change was deployed to the previous
 /// environments.
-pub(super) fn list_earlier_commits<'f>(
+fn list_earlier_commits<'f>(
     change: &'f PlannedChange,
     facts: &'f Facts,
 ) -> impl Iterator<Item = CommitId> + 'f {
