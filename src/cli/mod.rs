@@ -23,6 +23,7 @@ mod expected_project;
 mod help;
 mod key_lookup;
 mod left_out_components;
+mod lfs_pointers;
 mod policy_file;
 mod progress;
 mod read_context;

@@ -21,6 +21,7 @@ pub mod content;
 mod durable;
 pub mod error;
 pub mod fetch_time;
+mod lfs;
 mod missing_commits;
 pub mod notes_tree;
 pub mod object;
