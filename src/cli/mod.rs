@@ -17,6 +17,7 @@ mod default_names;
 mod deploy_runner;
 mod deployment_request;
 mod diagnostics;
+mod dropped_names;
 mod entry_name;
 mod error;
 mod expected_project;

@@ -141,8 +141,7 @@ impl FactGatherer<'_> {
             self.repository
                 .commits_missing_from(change.commit.0, &[from.0], self.authors_limit)?;
         // The policy declares the paths of a renamed component under its new name.
-        let renamed = policy.renamed_to(&change.component);
-        let component = renamed.unwrap_or(&change.component);
+        let component = policy.current_name(&change.component);
         for commit in commits {
             if self.content(policy, CommitId(commit), component)? == Some(content) {
                 return Ok(true);
