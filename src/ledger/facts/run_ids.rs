@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{FactGatherer, describe_error};
-use crate::domain::entry::{Action, Statement, StoredEntry};
+use crate::domain::entry::{Action, RunStep, Statement, StoredEntry};
 use crate::domain::id::{EntryId, RunId};
 use crate::domain::rules::Facts;
 use crate::domain::state::{EnvState, Slot, SlotKey};
@@ -43,7 +43,7 @@ impl FactGatherer<'_> {
         let path = slot.to_string();
         let mut owner = run.owner.clone();
         loop {
-            ids.extend(owner.statement.action.run_step().map(|step| step.run()));
+            ids.extend(owner.statement.action.run_step().map(RunStep::run));
             if owner.statement.sequence == start {
                 return Ok(ids);
             }
