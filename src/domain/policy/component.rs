@@ -59,7 +59,7 @@ policy_table! {
         /// until every environment runs a newer one.
         pub renamed_from: Vec<ComponentName> {
             form: ValueForm::OneOrMore(&ValueForm::Text(&NAME)),
-            example: "[\"backend\", \"api\"]",
+            example: "[\"backend\", \"server\"]",
             read: key.read_each(|value| read_old_name(value, context.declared)),
         }
         /// The components that are deployed before this one.

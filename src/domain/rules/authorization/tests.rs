@@ -5,7 +5,7 @@ use crate::domain::entry::{
     Abort, Artifact, Attestation, Baseline, Build, BuildResult, ComponentAtCommit, Expire, Image,
     Lock, PolicyApprove, PolicyRevoke, Resume, Revoke, Unlock, Verification, VerificationResult,
 };
-use crate::domain::entry::{Outcome, Unyank};
+use crate::domain::entry::{Outcome, Unyank, Yank};
 use crate::domain::id::{Digest, RunId};
 use crate::domain::rules::testing::{
     Case, PEOPLE, approve, change, commit, content, deployment, entry_time, finish, key, parse,
