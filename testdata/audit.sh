@@ -4,6 +4,7 @@
 set -eu && export GIT_NO_REPLACE_OBJECTS=1 LC_ALL=C
 wanted=$1 ledger=policy n=0 commit='' digest='' keys='' publishes='' scratch=$(mktemp -d)
 entry=$scratch/entry.json && trap 'rm -rf "$scratch"' EXIT && shift
+fits() { [ "$(git cat-file -s "$commit:$1")" -le "$2" ] || fault "$1 is too large"; }
 fault() { echo "$ledger: entry $n (${commit:-no commit}): $1"; exit 1; }
 field() { sed -n "s/^    \"$1\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" "$entry"; }
 seen_of() { sed -n "/^    \"seen\": {\$/,/^    }/s/^      \"$1\": \"\([0-9a-f]*\)\",\{0,1\}\$/\1/p" "$2"; }
@@ -15,8 +16,8 @@ signed() { # by the entry's key, which the list $1 gives to $by with one of the 
 }
 of_policy() { # checks the published files, and that an admin of the policy before them signed
     if [ "$action" = publish ]; then cp "$entry" "$scratch/publish.$n" && digest=$(field digest) keys=$(field keys) publishes="$publishes $n"; fi
-    [ "$(sha256 deploy.toml)" = "$digest" ] || fault 'deploy.toml is not the published one'
-    [ "$(sha256 keys)" = "$keys" ] || fault 'keys is not the published list'
+    fits deploy.toml 1048576 && [ "$(sha256 deploy.toml)" = "$digest" ] || fault 'deploy.toml is not the published one'
+    fits keys 4194304 && [ "$(sha256 keys)" = "$keys" ] || fault 'keys is not the published list'
     git cat-file blob "$commit:keys" > "$scratch/keys.$commit"
     if [ "$n" = 1 ]; then grep -Ff "$scratch/trusted" "$scratch/keys.$commit"
     elif [ "$(field recovered)" = true ]; then git config --get-all deploy.recovered | sed 's/.*/ & admin/' | grep -Ff - "$scratch/keys.$commit"
@@ -35,13 +36,12 @@ of_other() { # checks that a key of the policy that the entry has seen signed, a
         late=${late:-"entry $next of policy, which replaced the policy of entry $n, had not seen it"}
 }
 audit() { # the ledger $1
-    ledger=$1 n=0 newest=2 late=''
-    git rev-list --first-parent --reverse "refs/deploy/$ledger" -- > "$scratch/$ledger" || fault 'there is no such ledger'
+    ledger=$1 n=0 newest=2 late='' && git rev-list --first-parent --reverse "refs/deploy/$ledger" -- > "$scratch/$ledger" || fault 'there is no such ledger'
     while read -r commit; do
         if [ "$n" = 0 ]; then
             [ "$ledger" = policy ] || [ "$(git ls-tree "$commit")$(git cat-file commit "$commit" | sed -n 's/^Deploy-Project: //p')" = "$project" ] || fault 'its genesis is not of this project, or has files'
         else
-            for file in entry.json entry.json.minisig; do git cat-file blob "$commit:$file" > "$scratch/$file" || fault "no $file"; done
+            for file in entry.json entry.json.minisig; do git cat-file blob "$commit:$file" > "$scratch/$file" || fault "no $file"; done && fits entry.json 524288 && fits entry.json.minisig 8192
             by=$(git cat-file commit "$commit" | sed -n -e 's/^author \([a-z0-9._-]*\) .*/\1/p' -e '/^$/q') action=$(field action)
             [ "$(field ledger) $(field sequence) $(field project) $(field previous) $(field by)" = "$ledger $n $project $previous $by" ] || fault 'it stands elsewhere'
             [ "$(sed -n 3p "$entry.minisig")" = "trusted comment: git-deploy $ledger $n $action" ] || fault 'signed for another place'

@@ -1,6 +1,8 @@
 //! Shared by the commands that write an entry: their options, and the report of the written entry.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,6 +10,7 @@ use serde::Serialize;
 use super::entry_name::format_entry_name;
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::address::credentials::check_addresses;
 use crate::domain::entry::{ComponentChange, ComponentResult, Deployment, DeploymentKind, Outcome};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{EnvName, LedgerName, Person};
@@ -180,19 +183,21 @@ pub fn format_with_entry(ui: &Ui, sentence: &str, entry: &str) -> String {
     lines.join("\n")
 }
 
-/// Parses a text of one line, such as a reason, from the command line.
+/// Parses a text of one line, such as a reason or an address, from the command line. Refuses
+/// addresses with credentials.
 pub fn parse_line(text: &str) -> Result<Line, String> {
-    text.trim()
-        .parse()
-        .map_err(|error: crate::domain::text::TextError| error.to_string())
+    parse_recorded(text.trim())
 }
 
-/// Parses a text of one or more lines from the command line.
+/// Parses a text of one or more lines from the command line. Refuses addresses with credentials.
 pub fn parse_description(text: &str) -> Result<Description, String> {
-    text.replace("\r\n", "\n")
-        .trim()
-        .parse()
-        .map_err(|error: crate::domain::text::TextError| error.to_string())
+    parse_recorded(text.replace("\r\n", "\n").trim())
+}
+
+/// Parses a text that an entry records.
+fn parse_recorded<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    check_addresses(text).map_err(|error| error.to_string())?;
+    text.parse().map_err(|error: T::Err| error.to_string())
 }
 
 /// Returns the sentence for a withdrawn approval of `what`.

@@ -130,8 +130,8 @@ impl ChangeSearch<'_> {
             // A component that was renamed since is searched under its new name.
             let policy = &self.workspace.policy;
             let targets = running.into_iter().map(|(component, commit)| {
-                let renamed = policy.renamed_to(&component).cloned();
-                (renamed.unwrap_or(component), SearchTarget::All(commit))
+                let current = policy.current_name(&component).clone();
+                (current, SearchTarget::All(commit))
             });
             return Ok((None, targets.collect()));
         }

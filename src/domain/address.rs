@@ -1,7 +1,9 @@
 //! Addresses (URLs) in entries: of a CI run, and of a repository.
 //!
 //! An entry is permanent and widely readable, so an address never contains a user name or a
-//! password.
+//! password. A query may contain a token, which [`credentials`] recognizes by the parameter's name.
+
+pub mod credentials;
 
 use std::fmt;
 use std::str::FromStr;
@@ -41,8 +43,9 @@ impl Address {
         self.0.as_str()
     }
 
-    /// Reads an address after its user name and password are removed. Converts the form
-    /// `git@example.com:acme/shop.git` to `ssh://example.com/acme/shop.git`.
+    /// Reads an address after its user name, its password and the parameters that may be secret are
+    /// removed. Converts the form `git@example.com:acme/shop.git` to
+    /// `ssh://example.com/acme/shop.git`.
     pub fn without_credentials(text: &str) -> Result<Self, AddressError> {
         let (scheme, rest) = match text.split_once("://") {
             Some((scheme, rest)) => (scheme, rest.to_owned()),
@@ -55,7 +58,11 @@ impl Address {
         };
         let (authority, path) = rest.split_at(authority_length(&rest));
         let host = authority.rsplit('@').next().unwrap_or(authority);
-        format!("{scheme}://{host}{path}").parse()
+        format!(
+            "{scheme}://{host}{}",
+            credentials::remove_secret_parameters(path)
+        )
+        .parse()
     }
 
     /// Returns the address without a query and a fragment, which may contain a token.
@@ -192,6 +199,10 @@ mod tests {
             (
                 "https://bob:s3\\cret@example.com/x",
                 Some("https://example.com/x"),
+            ),
+            (
+                "https://ci.example.com/1?buildId=7&private_token=s3cret#log",
+                Some("https://ci.example.com/1?buildId=7#log"),
             ),
             ("bob:s3cret@example.com/x", None),
             ("/srv/git/shop.git", None),

@@ -45,6 +45,11 @@ impl ComponentFile {
         self.mode == b"120000"
     }
 
+    /// Checks whether it is a file with bytes of its own.
+    pub fn is_regular(&self) -> bool {
+        !self.is_symlink() && !self.is_submodule()
+    }
+
     /// Checks whether it is a submodule, whose files are not in this repository.
     pub fn is_submodule(&self) -> bool {
         self.mode == b"160000"

@@ -123,6 +123,21 @@ impl Repository {
         Ok(bytes)
     }
 
+    /// Reads a file of a ledger's tree, whose format allows at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a larger file: the format does not allow it, so it is not merely
+    /// unreadable here.
+    pub fn read_limited_file(&self, id: Oid, limit: usize) -> Result<Vec<u8>> {
+        self.read_blob(id, limit).map_err(|error| match error {
+            Error::LimitExceeded { .. } => Error::corrupt(
+                format!("blob {id}"),
+                format!("it has more than {limit} bytes"),
+            ),
+            error => error,
+        })
+    }
+
     /// Returns the commit that an id leads to: itself, or the target of an annotated tag. Returns
     /// `None` if that is another kind of object.
     pub fn peel_to_commit(&self, id: Oid) -> Result<Option<Oid>> {

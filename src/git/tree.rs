@@ -207,7 +207,7 @@ impl Repository {
     /// such file.
     pub fn read_file_at(&self, tree: Oid, path: &str, limit: usize) -> Result<Option<Vec<u8>>> {
         match self.item_at(tree, path)? {
-            Some(TreeItem::Leaf(Leaf::Blob(id))) => self.read_blob(id, limit).map(Some),
+            Some(TreeItem::Leaf(Leaf::Blob(id))) => self.read_limited_file(id, limit).map(Some),
             _ => Ok(None),
         }
     }
@@ -216,7 +216,7 @@ impl Repository {
     /// paths, in order; an empty list if the folder does not exist.
     ///
     /// # Errors
-    /// [`Error::LimitExceeded`] for more than `limit`.
+    /// [`Error::Corrupt`] for more than `limit` files, or too long a path: the format limits both.
     pub fn list_tree(&self, tree: Oid, folder: &str, limit: usize) -> Result<Vec<(String, Leaf)>> {
         let mut leaves = Vec::new();
         let start = match folder {
@@ -238,10 +238,8 @@ impl Repository {
         leaves: &mut Vec<(String, Leaf)>,
     ) -> Result<()> {
         if folder.len() > PATH_LIMIT {
-            return Err(Error::limit_exceeded(
-                "the length of a path in a ledger's tree",
-                PATH_LIMIT,
-            ));
+            let why = format!("a path in it is longer than {PATH_LIMIT} bytes");
+            return Err(Error::corrupt(format!("tree {tree}"), why));
         }
         for node in parse_folder(tree, &self.read_folder_bytes(tree)?)? {
             let path = if folder.is_empty() {
@@ -254,10 +252,8 @@ impl Repository {
                 TreeItem::Leaf(leaf) => leaves.push((path, leaf)),
             }
             if leaves.len() > limit {
-                return Err(Error::limit_exceeded(
-                    "the number of files in a ledger's tree",
-                    limit,
-                ));
+                let why = format!("the ledger's tree has more than {limit} files");
+                return Err(Error::corrupt(format!("tree {tree}"), why));
             }
         }
         Ok(())

@@ -35,7 +35,7 @@ impl Repository {
         if let Some(entry) = entries.get(&blob) {
             return Ok(entry);
         }
-        let entry = StoredEntry::parse(&self.read_blob(blob, MAX_BYTES)?)
+        let entry = StoredEntry::parse(&self.read_limited_file(blob, MAX_BYTES)?)
             .map_err(|error: ParseError| corrupt(error.to_string()))?;
         let entry = Arc::new(entry);
         entries.insert(blob, Arc::clone(&entry), estimate_memory(&entry));

@@ -94,7 +94,7 @@ impl Repository {
         };
         let (entry_blob, signature) = (
             blob(ENTRY_FILE)?,
-            self.read_blob(blob(SIGNATURE_FILE)?, SIGNATURE_LIMIT)?,
+            self.read_limited_file(blob(SIGNATURE_FILE)?, SIGNATURE_LIMIT)?,
         );
         let stored = self.read_stored_entry(entry_blob, &corrupt)?;
         let entry = Entry::from_stored(stored, &signature);

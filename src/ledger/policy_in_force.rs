@@ -38,7 +38,7 @@ impl Repository {
         if let Some(cached) = cache.get(&blob) {
             return Ok(Some(cached));
         }
-        let bytes = self.read_blob(blob, POLICY_LIMIT)?;
+        let bytes = self.read_limited_file(blob, POLICY_LIMIT)?;
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| Error::corrupt(subject(), "it is not UTF-8"))?;
         let policy =

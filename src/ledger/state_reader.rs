@@ -157,10 +157,10 @@ impl<'a> StateReader<'a> {
         let value = match (&slot.key, leaf) {
             (SlotKey::Commit(_), Leaf::Commit(id)) => Value::Commit(CommitId(id)),
             (SlotKey::Policy, Leaf::Blob(id)) => {
-                Value::Bytes(self.repository.read_blob(id, POLICY_LIMIT)?.into())
+                Value::Bytes(self.repository.read_limited_file(id, POLICY_LIMIT)?.into())
             }
             (SlotKey::Keys, Leaf::Blob(id)) => {
-                Value::Bytes(self.repository.read_blob(id, KEYS_LIMIT)?.into())
+                Value::Bytes(self.repository.read_limited_file(id, KEYS_LIMIT)?.into())
             }
             (SlotKey::Commit(_) | SlotKey::Policy | SlotKey::Keys, _) | (_, Leaf::Commit(_)) => {
                 return Err(corrupt(
@@ -181,7 +181,7 @@ impl<'a> StateReader<'a> {
         if let Some(entry) = cache.borrow().get(&id) {
             return Ok(Arc::clone(entry));
         }
-        let bytes = self.repository.read_blob(id, MAX_BYTES)?;
+        let bytes = self.repository.read_limited_file(id, MAX_BYTES)?;
         let entry =
             StoredEntry::parse_trusted(&bytes).map_err(|error| corrupt(error.to_string()))?;
         let entry = Arc::new(entry);

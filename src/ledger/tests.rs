@@ -181,6 +181,18 @@ impl World {
             .unwrap()
     }
 
+    /// Returns the commits of the code, their trees and their files, as `git cat-file --batch` prints
+    /// them.
+    fn print_code(&self) -> Vec<u8> {
+        let newest = self.code.last().map(|code| code.commit.clone()).unwrap();
+        let listed = self.git(
+            "rev-list",
+            &["--objects", "--no-object-names", &newest],
+            b"",
+        );
+        self.git("cat-file", &["--batch"], &listed)
+    }
+
     /// Returns the id that git computes for these bytes. Git must accept them as well-formed.
     fn git_id(&self, kind: &str, bytes: &[u8]) -> String {
         String::from_utf8(self.git("hash-object", &["-t", kind, "--stdin"], bytes))
@@ -371,6 +383,7 @@ fn vectors(kind: &str) {
         "commits.txt",
         &world.git("cat-file", &["--batch"], ids.as_bytes()),
     );
+    vectors.expect("code.objects", &world.print_code());
 
     // Notes that were updated entry by entry equal rebuilt ones.
     assert_eq!(

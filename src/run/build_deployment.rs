@@ -32,7 +32,7 @@ pub fn build_deployment(
     let scope = match &spec.selection {
         // An environment pattern's ledger is read whole, because its environments are small.
         Selection::Named(names) if !spec.rules.is_pattern() && !spec.destroy => {
-            let old_names = names.iter().filter_map(|name| policy.renamed_from(name));
+            let old_names = names.iter().flat_map(|name| policy.former_names(name));
             Scope::Components(old_names.chain(names).cloned().collect())
         }
         _ => Scope::All,

@@ -168,6 +168,16 @@ fn invalid_options() {
         &["--label", "ticket=1", "--label", "ticket=2"],
         &["--origin", "nothing=1"],
         &["--origin", "run-url=https://bob:s3cret@ci.example.com/1"],
+        &[
+            "--origin",
+            "run-url=https://ci.example.com/1?private_token=s3cret",
+        ],
+        &["--origin", "actor=https://bob:s3cret@ci.example.com/1"],
+        &["--change", "https://bob:s3cret@git.example.com/pull/1"],
+        &["--change", "https://git.example.com/pull/1?token=s3cret"],
+        &["--label", "ticket=https://git.example.com/1?sig=s3cret"],
+        &["--log", "https://ci.example.com/1?access_token=s3cret"],
+        &["-m", "see https://bob:s3cret@ci.example.com/1"],
         &["--origin", "run-url=javascript:alert(1)"],
         &["--origin", "email=nobody"],
         &["--origin", "branch=a b"],
@@ -180,6 +190,54 @@ fn invalid_options() {
         .ci
         .deploy(&["log", "dev", "--label", "ticket"])
         .fails(2);
+    // The other options with an address, and a recorded command.
+    let digest = format!(
+        "https://bob:s3cret@example.com/api@sha256:{}",
+        "0".repeat(64)
+    );
+    for arguments in [
+        &[
+            "log",
+            "--change",
+            "https://git.example.com/pull/1?token=s3cret",
+        ][..],
+        &[
+            "build",
+            "--failed",
+            "--log",
+            "https://ci.example.com/1?token=s3cret",
+        ],
+        &[
+            "attest",
+            "test-result",
+            "--result",
+            "passed",
+            "--url",
+            "https://ci.example.com/?jwt=s3cret",
+        ],
+        &["register", &digest],
+        &[
+            "lock",
+            "dev",
+            "-m",
+            "https://ci.example.com/1?apikey=s3cret",
+        ],
+        &[
+            "exec",
+            "dev",
+            "--",
+            "curl",
+            "https://bob:s3cret@example.com/",
+        ],
+    ] {
+        let refused = project.ci.deploy(arguments).fails(2);
+        assert!(
+            refused
+                .words_of_err()
+                .contains("because an entry is permanent"),
+            "{refused}"
+        );
+    }
 }
 
 /// `log` finds deployments and their approvals by change request, release, label and person, and

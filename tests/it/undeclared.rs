@@ -158,6 +158,76 @@ fn renamed_components_continue() {
     project.audited();
 }
 
+/// A component that is renamed twice before an environment follows keeps its history, holds, yanks
+/// and locks. `policy publish` says if a former name gets lost.
+#[test]
+fn components_renamed_twice_continue() {
+    let world = World::new();
+    let environments =
+        "[environments]\ndev = {}\nprod = { branch = \"release\", deploy_on = \"approval\" }\n";
+    let project = with_old(&world, environments);
+    let (alice, ci) = (&project.alice, &project.ci);
+    let first = alice.repo.rev("HEAD");
+    let held = project.push("old/x", "held\n");
+    ci.deploy(&["record", "prod", &held, "--outcome", "rolled-back"])
+        .ok();
+    let yanked = project.push("old/x", "yanked\n");
+    alice.deploy(&["sync"]).ok();
+    alice.deploy(&["yank", &yanked, "-m", "eats data"]).ok();
+    alice
+        .deploy(&["lock", "prod", "--component", "old", "-m", "frozen"])
+        .ok();
+    let renamed = |name: &str, from: &str| {
+        project.policy(&format!(
+            "{environments}[components]\napi = {{ paths = \"api/**\" }}\n{name} = {{ paths = \"old/**\", renamed_from = {from} }}\n"
+        ))
+    };
+    let publish = |text: &str| {
+        alice.repo.write("deploy.toml", text);
+        alice
+            .deploy(&["policy", "publish", "--yes"])
+            .ok()
+            .words_of_err()
+    };
+    publish(&renamed("new", "\"old\""));
+    let warning = "components.newer.renamed_from: new was old before: add \"old\" unless no environment runs it any more";
+    alice
+        .repo
+        .write("deploy.toml", &renamed("newer", "\"new\""));
+    let diff = alice.deploy(&["policy", "diff"]).ok();
+    assert!(diff.words_of_err().contains(warning), "{diff}");
+    let said = publish(&renamed("newer", "[\"new\", \"old\"]"));
+    assert!(!said.contains("renamed_from:"), "{said}");
+    ci.deploy(&["sync"]).ok();
+
+    let refused = |commit: &str, words: &str| {
+        let run = ci.deploy(&["record", "prod", commit]).fails(1);
+        assert!(run.words_of_err().contains(words), "{run}");
+    };
+    refused(&held, "newer at");
+    refused(&yanked, "was yanked by alice: eats data");
+    let next = project.push("old/x", "two\n");
+    refused(&next, "old in prod is locked by alice");
+    // The commands that the refusals print work with the old name.
+    alice.deploy(&["sync"]).ok();
+    alice.deploy(&["unlock", "prod", "--component", "old"]).ok();
+    alice
+        .deploy(&["unlock", "prod", "--commit", &held[..12]])
+        .ok();
+    alice
+        .deploy(&["unyank", &yanked, "-m", "it was another"])
+        .ok();
+    ci.deploy(&["sync"]).ok();
+    ci.deploy(&["record", "prod", &first]).ok();
+    ci.deploy(&["record", "prod", &next]).ok();
+    assert_eq!(components(&project, "prod"), ["api", "newer"]);
+    assert_eq!(components(&project, "dev"), ["api", "old"]);
+    ci.deploy(&["record", "dev"]).ok();
+    assert_eq!(components(&project, "dev"), ["api", "newer"]);
+    ci.deploy(&["contains", "prod", &first]).ok();
+    project.audited();
+}
+
 /// What runs as the whole tree still counts after the policy gets components, and only for files
 /// that ran.
 #[test]

@@ -3,6 +3,7 @@
 
 use crate::cli::ci_job::{read_ci_origin, read_variable};
 use crate::cli::{CliError, ErrorKind, Ui, append_report};
+use crate::domain::address::credentials::check_addresses;
 use crate::domain::entry::{Labels, MAX_LABELS, Origin};
 use crate::domain::input_name::OriginField;
 use crate::domain::name::Label;
@@ -34,7 +35,7 @@ pub fn parse_label(text: &str) -> Result<(Label, Line), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((
         name.parse().map_err(|error| format!("{error}"))?,
-        value.parse().map_err(|error| format!("{error}"))?,
+        append_report::parse_line(value)?,
     ))
 }
 
@@ -45,6 +46,7 @@ fn parse_origin(text: &str) -> Result<(OriginField, String), String> {
         let names: Vec<&str> = OriginField::ALL.iter().map(|it| it.name()).collect();
         format!("expected one of {}", names.join(", "))
     })?;
+    check_addresses(value).map_err(|error| error.to_string())?;
     Origin::default().set(field, value)?;
     Ok((field, value.to_owned()))
 }

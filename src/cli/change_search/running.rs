@@ -33,7 +33,7 @@ impl ChangeSearch<'_> {
             if policy.has_component(other) {
                 continue;
             }
-            let is_same = policy.renamed_from(component) == Some(other)
+            let is_same = policy.former_names(component).contains(other)
                 || self
                     .had_all_files(other, commit, component)
                     .context(ErrorKind::CannotTell, cannot_read())?;

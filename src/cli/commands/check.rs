@@ -7,6 +7,7 @@ use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::inputs::InputArgs;
 use crate::cli::deployment_request::select_to_change;
 use crate::cli::expected_project::report_missing_pin;
+use crate::cli::lfs_pointers::report_lfs_pointers;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, read_context};
 use crate::domain::entry::DeploymentKind;
@@ -93,6 +94,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let Some(deployment) = answer.deployment() else {
         return Err(CliError::reported(ErrorKind::CannotTell));
     };
+    report_lfs_pointers(ui, &workspace, deployment);
     let snapshot = read_context::read_environment(&workspace, name.as_str())?;
     let mut undeclared = read_context::find_undeclared(&workspace.policy, snapshot.state());
     undeclared.retain(|name| {

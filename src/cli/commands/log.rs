@@ -13,9 +13,9 @@ use causal_order::{EntryMerger, LedgerWalk};
 use entry_filter::{Criteria, EntryFilter};
 
 use crate::cli::args::inputs::parse_label;
-use crate::cli::read_context;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::cli::{append_report, read_context};
 use crate::domain::entry::{HistoryRole, Statement};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::EntryId;
@@ -51,8 +51,8 @@ pub struct Args {
     #[arg(value_name = "ENV")]
     environment: Option<String>,
     /// Only deployments of this change request
-    #[arg(long, value_name = "ID")]
-    change: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = append_report::parse_line)]
+    change: Option<Line>,
     /// Only deployments of this release
     #[arg(long, value_name = "NAME")]
     release: Option<Label>,

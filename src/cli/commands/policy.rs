@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::dropped_names::find_dropped_names;
 use crate::cli::entry_name::format_entry_name;
 use crate::cli::policy_file::ProposedPolicy;
 use crate::cli::unmatched_paths::find_unmatched;
@@ -240,7 +241,11 @@ fn diff_policy(args: &DiffArgs, workspace: &Workspace, ui: &Ui) -> Result<(), Cl
         return print_comparison_document(&old, &proposal, ui);
     }
     print_changed_lines(&old, &proposal, ui);
-    for warning in find_unmatched(&workspace.repository, args.source.as_deref(), &proposal)? {
+    let unmatched = find_unmatched(&workspace.repository, args.source.as_deref(), &proposal)?;
+    for warning in unmatched
+        .into_iter()
+        .chain(find_dropped_names(&old, &proposal.policy))
+    {
         ui.eprint_sentence(warning);
     }
     Ok(())

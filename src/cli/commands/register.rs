@@ -165,10 +165,12 @@ fn find_artifact(args: &Args) -> Result<Image, CliError> {
                 "--name is for files and folders: this artifact already has a name",
             ));
         }
-        let name = name.parse().context(
-            ErrorKind::Usage,
-            format!("{name:?} is not the name of an artifact"),
-        )?;
+        let name = append_report::parse_line(name).map_err(|why| {
+            CliError::new(
+                ErrorKind::Usage,
+                format!("this is not the name of an artifact: {why}"),
+            )
+        })?;
         return Ok(Image { name, digest });
     }
     let path = Path::new(&args.artifact);

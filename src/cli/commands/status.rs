@@ -306,9 +306,7 @@ fn count_behind(
         return;
     };
     // The policy declares the paths of a renamed component under its new name.
-    let component = policy
-        .renamed_to(&status.component)
-        .unwrap_or(&status.component);
+    let component = policy.current_name(&status.component);
     if let Ok(ahead) = branch_lag.commits_behind(component, tip, commit) {
         status.behind = Some(CommitCount {
             commits: ahead.commits.len(),

@@ -105,7 +105,7 @@ fn find_holds(
     for (component, content, _) in env.state_in(&state).holds() {
         if snapshot
             .gatherer
-            .content(policy, commit, component)
+            .content(policy, commit, policy.current_name(component))
             .context(ErrorKind::CannotTell, cannot_tell)?
             == Some(content)
         {

@@ -2,6 +2,7 @@
 
 use super::preparation::Preparation;
 use super::runner::{ComponentPlans, DeployRunner, StartedRun};
+use crate::cli::lfs_pointers::report_lfs_pointers;
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::{CliError, ErrorKind};
 use crate::domain::command_line::component_options;
@@ -37,6 +38,7 @@ impl DeployRunner<'_> {
             !change.is_removal() && component.is_some_and(|it| it.plan.is_some())
         };
         if !deployment.components.iter().any(has_plan) {
+            report_lfs_pointers(self.ui, self.workspace, deployment);
             return Ok(ComponentPlans::new());
         }
         let preparation = Preparation::new(self, deployment)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::isolation::RunIsolation;
 use super::runner::DeployRunner;
+use crate::cli::lfs_pointers::report_lfs_pointers;
 use crate::cli::rollback_targets::{self, GoodRelease};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::entry::{ComponentChange, Deployment, Target};
@@ -63,6 +64,7 @@ impl<'a> Preparation<'a> {
                 ErrorKind::CannotTell,
                 "cannot read the configuration of git",
             )?;
+        report_lfs_pointers(runner.ui, workspace, deployment);
         let names = deployment
             .components
             .iter()

@@ -69,14 +69,14 @@ fn check_patterns(policy: &Policy, errors: &ErrorCollector<'_>) {
 fn check_renames(policy: &Policy, errors: &ErrorCollector<'_>) {
     let mut owners = BTreeMap::new();
     for component in policy.components.values() {
-        if let Some(old) = &component.renamed_from
-            && let Some(other) = owners.insert(old, &component.name)
-        {
-            errors.add_for_key(
-                &format!("components.{}.renamed_from", component.name),
-                format!("{other} is renamed from {old} already"),
-                None,
-            );
+        for old in &component.renamed_from {
+            if let Some(other) = owners.insert(old, &component.name) {
+                errors.add_for_key(
+                    &format!("components.{}.renamed_from", component.name),
+                    format!("{other} is renamed from {old} already"),
+                    None,
+                );
+            }
         }
     }
 }

@@ -54,13 +54,14 @@ policy_table! {
             default: "the whole tree",
             read: key.read(read_paths),
         }
-        /// The name that this component had before. The component continues the history of that
-        /// name: in each environment that still runs the old name, the first deployment under the
-        /// new name replaces it.
-        pub renamed_from: Option<ComponentName> {
-            form: ValueForm::Text(&NAME),
-            example: "\"backend\"",
-            read: key.read(|value| read_old_name(value, context.declared)),
+        /// The names that this component had before, newest first. The component continues their
+        /// history: in each environment that still runs an old name, the first deployment under the
+        /// new name replaces it. Holds, yanks and locks of the old names apply to it, too. Keep a name
+        /// until every environment runs a newer one.
+        pub renamed_from: Vec<ComponentName> {
+            form: ValueForm::OneOrMore(&ValueForm::Text(&NAME)),
+            example: "[\"backend\", \"server\"]",
+            read: key.read_each(|value| read_old_name(value, context.declared)),
         }
         /// The components that are deployed before this one.
         pub depends_on: BTreeSet<ComponentName> {

@@ -70,7 +70,7 @@ policy_table! {
             read: key.read(|value| context.roster.members(value))
                 .unwrap_or_else(|| context.roster.everyone.clone()),
         }
-        /// Who may roll back to an earlier release.
+        /// Who may roll back to an earlier release, and resume such a rollback.
         pub rollback_by: Members {
             form: MEMBERS,
             example: "[\"release\", \"ci\"]",

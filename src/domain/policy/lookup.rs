@@ -223,25 +223,32 @@ impl Policy {
             || self.has_rest() && *component == ComponentName::rest()
     }
 
-    /// Returns the name that a component had before, if it was renamed.
-    pub fn renamed_from(&self, component: &ComponentName) -> Option<&ComponentName> {
-        self.component(component)?.renamed_from.as_ref()
+    /// Lists the names that a component had before, newest first.
+    pub fn former_names(&self, component: &ComponentName) -> &[ComponentName] {
+        self.component(component)
+            .map_or(&[], |component| &component.renamed_from)
     }
 
-    /// Lists the names of a component: its own, and the one that it had before.
+    /// Lists the names of a component: its own, and those that it had before.
     pub fn names_of<'a>(
         &'a self,
         component: &'a ComponentName,
     ) -> impl Iterator<Item = &'a ComponentName> {
-        std::iter::once(component).chain(self.renamed_from(component))
+        std::iter::once(component).chain(self.former_names(component))
     }
 
     /// Returns the component that was renamed from this one.
     pub fn renamed_to(&self, old: &ComponentName) -> Option<&ComponentName> {
         self.components
             .values()
-            .find(|component| component.renamed_from.as_ref() == Some(old))
+            .find(|component| component.renamed_from.contains(old))
             .map(|component| &component.name)
+    }
+
+    /// Returns the present name of a component: its own, or that of the component that was renamed
+    /// from it.
+    pub fn current_name<'a>(&'a self, component: &'a ComponentName) -> &'a ComponentName {
+        self.renamed_to(component).unwrap_or(component)
     }
 
     /// Returns how a file, or a link (a symbolic link or a submodule), belongs to the component,

@@ -21,6 +21,9 @@ policy_table! {
     keys {
         /// Where the version of a commit comes from. `file:VERSION`: the first line of a file of
         /// the commit. `tag:{component}/v*`: the part of a tag on the commit that the star matches.
+        /// Of several tags, the one with the highest version counts. A tag that is no version of the
+        /// `scheme`, such as `v1` beside `v1.4.2`, counts only if none is; of equal ones, the last by
+        /// name.
         /// `command:…`: the version that a command prints; git-deploy does not run the command, and
         /// compares the version that the deployment states.
         pub from: VersionSource {

@@ -5,6 +5,7 @@
 //! the first policy of a project, and the server's owner can allow one key to publish a recovery.
 
 mod runs;
+mod yanks;
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::{Chain, Fact};
 use super::request::Request;
 use super::request_kind::RequestKinds;
-use crate::domain::entry::{Action, Deployment, DeploymentKind, Publish, Statement, Yank};
+use crate::domain::entry::{Action, Deployment, DeploymentKind, Publish, Statement};
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
 use crate::domain::policy::{Environment, KeyStatus, Members, Policy, PredicateType};
@@ -178,8 +179,8 @@ fn check_action(ctx: &Context<'_>, statement: &Statement) -> Fact<Objection> {
             Err(error) => Some(crate::domain::text::sanitize(&error.to_string())),
         },
         // Every listed person and machine may yank, so that a bad release can be stopped quickly.
-        Action::Yank(_) => None,
-        Action::Unyank(it) => check_unyank(ctx, &it.0, by, is_person)?,
+        Action::Yank(it) => yanks::check_extended_yank(ctx, it, by)?,
+        Action::Unyank(it) => yanks::check_unyank(ctx, &it.0, by, is_person)?,
         Action::Baseline(_) | Action::PolicyApprove(_) | Action::PolicyRevoke(_) => {
             object_unless(is_admin()?, || {
                 format!("{by} is not an admin of the policy")
@@ -284,23 +285,6 @@ fn describe_no_lock_right(ctx: &Context<'_>, by: &Person) -> String {
         "{by} is neither a deployer nor an approver of {}, nor an admin",
         ctx.environment_label()
     )
-}
-
-fn check_unyank(ctx: &Context<'_>, yank: &Yank, by: &Person, is_person: bool) -> Fact<Objection> {
-    if admins(ctx)?.contains(by) {
-        return Ok(None);
-    }
-    let state = ctx.state()?;
-    let of_commit = yank.commit.and_then(|commit| state.yanked_commit(commit));
-    let yank_entry = of_commit.or_else(|| {
-        yank.digest
-            .as_ref()
-            .and_then(|digest| state.yanked_digest(digest))
-    });
-    let is_own = yank_entry.is_some_and(|yank_entry| yank_entry.statement.by == *by);
-    Ok(object_unless(is_own && is_person, || {
-        format!("only the person who yanked it or an admin may unyank it, not {by}")
-    }))
 }
 
 /// Checks the proposed policy and whether the signer may publish it.

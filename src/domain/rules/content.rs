@@ -42,13 +42,15 @@ fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
         .into_iter()
         .filter_map(|claim| {
             let (commit, _) = claim.content?;
-            Some(FactNeed::Content(commit, claim.component.clone()))
+            let component = subject.policy.current_name(claim.component);
+            Some(FactNeed::Content(commit, component.clone()))
         })
         .collect();
     if let Action::Yank(it) = &statement.action
         && let Some(commit) = it.commit
     {
-        let components = it.contents.iter().map(|it| it.component.clone());
+        let current = |it: &YankedContent| subject.policy.current_name(&it.component).clone();
+        let components = it.contents.iter().map(current);
         needs.extend(components.map(|component| FactNeed::ParentContent(commit, component)));
     }
     needs
@@ -99,7 +101,7 @@ fn check_yank(ctx: &Context<'_>, yank: &Yank) -> Vec<Check> {
         if ctx.facts.missing_commits.contains(&commit) {
             return None;
         }
-        let key = (commit, yanked.component.clone());
+        let key = (commit, ctx.policy.current_name(&yanked.component).clone());
         match ctx.facts.parent_contents.get(&key) {
             Some(Ok(parent_content)) if *parent_content != Some(yanked.content) => None,
             Some(Ok(_)) => Some(fail(format!(
@@ -128,7 +130,9 @@ fn check_claim(ctx: &Context<'_>, claim: &CodeClaim<'_>) -> Option<Check> {
         .flatten();
     unknown_component.or_else(|| {
         let (commit, content) = claim.content?;
-        check_content(ctx, claim.component, commit, content)
+        // A hold or a yank may name a component as it was named before.
+        let component = ctx.policy.current_name(claim.component);
+        check_content(ctx, component, commit, content)
     })
 }
 
@@ -188,8 +192,8 @@ fn check_deployment(ctx: &Context<'_>, deployment: &Deployment) -> Fact<Vec<Chec
     Ok(changes.chain(renames).collect())
 }
 
-/// Checks that the deployment of a renamed component removes the component under its former name,
-/// if it still runs there, and that no other removal claims to be a rename.
+/// Checks that the deployment of a renamed component removes the component under each former name
+/// under which it still runs, and that no other removal claims to be a rename.
 fn check_rename(
     ctx: &Context<'_>,
     env_state: EnvState<'_>,
@@ -198,22 +202,22 @@ fn check_rename(
 ) -> Option<Check> {
     let component = &change.target.component;
     if let Some(new) = &change.renamed_to {
-        return (ctx.policy.renamed_from(new) != Some(component))
+        return (!ctx.policy.former_names(new).contains(component))
             .then(|| fail(format!("the policy does not rename {component} to {new}")));
     }
-    let former = ctx.policy.renamed_from(component)?;
     if change.is_removal() || deployment.kind == DeploymentKind::Exec {
         return None;
     }
-    let is_replaced = |it: &ComponentChange| {
-        it.target.component == *former && it.renamed_to.as_ref() == Some(component)
+    let is_left = |former: &&ComponentName| {
+        let is_replaced = |it: &ComponentChange| {
+            it.target.component == **former && it.renamed_to.as_ref() == Some(component)
+        };
+        env_state.present_commit(former).is_some() && !deployment.components.iter().any(is_replaced)
     };
-    (env_state.present_commit(former).is_some() && !deployment.components.iter().any(is_replaced))
-        .then(|| {
-            fail(format!(
-                "{component} still runs as {former}, which the deployment must replace"
-            ))
-        })
+    let former = ctx.policy.former_names(component).iter().find(is_left)?;
+    Some(fail(format!(
+        "{component} still runs as {former}, which the deployment must replace"
+    )))
 }
 
 fn check_change(

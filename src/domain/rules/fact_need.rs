@@ -33,6 +33,8 @@ pub enum FactNeed {
     Versions,
     /// [`Facts::earlier_runs`](super::Facts::earlier_runs).
     EarlierRuns,
+    /// [`Facts::run_ids`](super::Facts::run_ids).
+    RunIds,
     /// The content of a component at a commit, in [`Facts::contents`](super::Facts::contents).
     Content(CommitId, ComponentName),
     /// The content of a component at the first parent of a commit, in

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::entry::{StoredEntry, VersionTag};
-use crate::domain::id::{CommitId, Content, EntryId, PublicKey};
+use crate::domain::id::{CommitId, Content, EntryId, PublicKey, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, ProjectName};
 use crate::domain::state::State;
 use crate::domain::text::Line;
@@ -126,6 +126,8 @@ pub struct Facts {
     /// content, and the newest later verification of that run period. Newest first; empty if the
     /// content or the requested commit never ran here.
     pub earlier_runs: BTreeMap<ComponentName, Fact<Entries>>,
+    /// For the `resume` of an open run: the ids of its start and of its resumes so far.
+    pub run_ids: Option<Fact<BTreeSet<RunId>>>,
     /// For a `publish`: for each existing ledger of an environment, whether the entry's `seen`
     /// names its tip.
     pub environments_seen: BTreeMap<LedgerName, bool>,

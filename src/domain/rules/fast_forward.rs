@@ -84,10 +84,10 @@ fn check_forward(
     let (component, commit) = (&change.target.component, change.target.commit);
     let is_hotfix = deployment.kind == DeploymentKind::Hotfix;
     let Some(running) = env_state.commit(component) else {
-        // A renamed component still runs under its old name. The deployment also removes the old
+        // A renamed component still runs under an old name. The deployment also removes the old
         // name, and that removal is compared with the running commit.
-        let old = ctx.policy.renamed_from(component);
-        let runs_as_old = old.is_some_and(|old| env_state.commit(old).is_some());
+        let mut old_names = ctx.policy.former_names(component).iter();
+        let runs_as_old = old_names.any(|old| env_state.commit(old).is_some());
         return Ok((is_hotfix && !runs_as_old).then(|| refuse_absent_hotfix(ctx, change)));
     };
     let is_undeclared = !ctx.policy.has_component(component);

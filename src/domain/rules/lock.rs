@@ -4,6 +4,7 @@
 //! A rollback ignores locks that a machine set, so that an automatic lock after an alert never
 //! blocks it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::context::{Context, or_unknown, pass_if_none};
@@ -11,6 +12,7 @@ use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::Fact;
 use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{Action, ComponentChange, Deployment, DeploymentKind, StoredEntry};
+use crate::domain::name::ComponentName;
 use crate::domain::state::OpenRun;
 use crate::domain::verdict::{Check, Rule};
 
@@ -49,7 +51,6 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let blocks = |lock: &&Arc<StoredEntry>| {
         deployment.kind != DeploymentKind::Rollback || is_by_person(ctx, lock)
     };
-    let touched: Vec<&ComponentChange> = deployment.components.iter().collect();
     let mut violations = Vec::new();
     if let Some(lock) = env_state.lock().filter(blocks) {
         violations.push(
@@ -57,7 +58,12 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
                 .remedy(format!("git deploy unlock {environment_label}")),
         );
     }
-    for component in touched.iter().map(|change| &change.target.component) {
+    // A lock of a renamed component's old name holds, too.
+    let changes = deployment.components.iter();
+    let components: BTreeSet<&ComponentName> = changes
+        .flat_map(|change| ctx.policy.names_of(&change.target.component))
+        .collect();
+    for component in &components {
         if let Some(lock) = env_state.component_lock(component).filter(blocks) {
             let object = format!("{component} in {environment_label}");
             violations.push(refuse_locked(&object, lock).remedy(format!(
@@ -68,7 +74,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let conflicting = env_state
         .runs()
         .into_iter()
-        .filter(|run| conflicts(run, deployment, &touched));
+        .filter(|run| conflicts(run, deployment, &components));
     violations.extend(conflicting.map(|run| {
         let (start, by) = (&run.start.statement, &run.owner.statement.by);
         let why = format!(
@@ -102,16 +108,16 @@ fn has_apply(ctx: &Context<'_>, run: OpenRun<'_>) -> bool {
 
 /// Returns whether an unfinished run blocks a deployment: it changes the same component, or one of
 /// the two destroys the whole environment.
-fn conflicts(run: &OpenRun<'_>, deployment: &Deployment, touched: &[&ComponentChange]) -> bool {
+fn conflicts(
+    run: &OpenRun<'_>,
+    deployment: &Deployment,
+    touched: &BTreeSet<&ComponentName>,
+) -> bool {
     // Every accepted run has a deployment. A run without one would block, to be safe.
     let Some(other) = run.start.statement.deployment() else {
         return true;
     };
-    let is_touched = |change: &ComponentChange| {
-        touched
-            .iter()
-            .any(|touched_change| touched_change.target.component == change.target.component)
-    };
+    let is_touched = |change: &ComponentChange| touched.contains(&change.target.component);
     other.kind == DeploymentKind::Destroy
         || deployment.kind == DeploymentKind::Destroy
         || other.changed().any(is_touched)
@@ -189,6 +195,19 @@ mod tests {
             Some("git deploy unlock prod --component api")
         );
         part("web").passes(Rule::Lock);
+        // A lock of each former name holds for the renamed component, and for no other.
+        for former in ["api", "backend"] {
+            let policy =
+                POLICY.replace("api = {", "core = { renamed_from = [\"backend\", \"api\"],");
+            let lock = || vec![("bob", lock(Some(former)))];
+            Case::after(&policy, "prod", lock(), "alice", deploy("core", 1, None))
+                .fails(Rule::Lock, &format!("{former} in prod is locked by bob"));
+            Case::after(&policy, "prod", lock(), "alice", deploy("web", 1, None))
+                .passes(Rule::Lock);
+            let running = vec![("bob", deploy(former, 1, None))];
+            Case::after(&policy, "prod", running, "alice", deploy("core", 1, None))
+                .fails(Rule::Lock, "is unfinished");
+        }
         let mut blind = part("web");
         blind.facts.state = Some(Err("unreadable".to_owned()));
         blind.unknown(Rule::Lock, "unreadable");

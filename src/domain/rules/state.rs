@@ -7,9 +7,10 @@ mod runs;
 use std::collections::BTreeSet;
 
 use super::context::{Context, or_unknown, pass_if_none};
-use super::definition::{RuleDefinition, needs_nothing};
+use super::definition::RuleDefinition;
+use super::fact_need::FactNeed;
 use super::facts::Fact;
-use super::request::Request;
+use super::request::{Request, RequestContext};
 use super::request_kind::RequestKinds;
 use crate::domain::deploy_command::DeployCommand;
 use crate::domain::entry::{
@@ -29,9 +30,15 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     faced_by: RequestKinds::ENTRIES,
     hotfix_skip: None,
     reads: &[],
-    needs: needs_nothing,
+    needs,
     check,
 };
+
+fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
+    let action = subject.statement.map(|it| &it.action);
+    let is_resume = matches!(action, Some(Action::Resume(_)));
+    is_resume.then_some(FactNeed::RunIds).into_iter().collect()
+}
 
 fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry { statement, .. } = ctx.request else {
@@ -59,7 +66,7 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
             violations.extend(runs::check_results(&it.deployment, &results));
             violations
         }
-        Action::Resume(it) => runs::check_resume(env_state, it),
+        Action::Resume(it) => runs::check_resume(ctx, env_state, it)?,
         Action::Finish(it) => runs::check_finish(env_state, it),
         Action::Abort(it) => Vec::from_iter(runs::check_abort(env_state, it)),
         Action::Expire(it) => check_renewal(ctx, statement, it.expires)?,
@@ -73,7 +80,10 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
             "there is no such lock or hold to lift",
         ),
         Action::Baseline(it) => check_baseline(ctx, statement, it, env_state),
-        Action::Yank(it) => require(!is_yanked(state, it), "it is already yanked"),
+        Action::Yank(it) => require(
+            !is_yanked(state, it) || extends_yank(state, it),
+            "it is already yanked",
+        ),
         Action::Unyank(it) => check_unyank(state, &it.0),
         Action::PolicyRevoke(it) => require(
             has_policy_approval(state, it),
@@ -189,6 +199,14 @@ fn yanked_contents(state: &State, yank: &Yank) -> BTreeSet<YankedContent> {
         Some(Action::Yank(it)) => it.contents.iter().cloned().collect(),
         _ => BTreeSet::new(),
     }
+}
+
+/// Returns whether a yank of a yanked commit covers all contents of the open yank and more, so that
+/// it replaces it. A yank that was written by another program may cover none.
+fn extends_yank(state: &State, yank: &Yank) -> bool {
+    let contents: BTreeSet<YankedContent> = yank.contents.iter().cloned().collect();
+    let yanked = yanked_contents(state, yank);
+    yank.commit.is_some() && yanked.is_subset(&contents) && yanked.len() < contents.len()
 }
 
 fn check_unyank(state: &State, yank: &Yank) -> Vec<Check> {

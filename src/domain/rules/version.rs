@@ -82,10 +82,13 @@ fn check_component(
         }
         commit_version
     };
-    let running_version = ctx
-        .environment_state()?
-        .live_entry(component)
-        .and_then(|entry| entry.statement.component_result(component)?.target.version);
+    // A renamed component may still run under an old name.
+    let env_state = ctx.environment_state()?;
+    let running_version = ctx.policy.names_of(component).find_map(|name| {
+        let live = env_state.live_entry(name)?;
+        Some(live.statement.component_result(name)?.target.version)
+    });
+    let running_version = running_version.flatten();
     let Some(running) = running_version.filter(|_| rule.require_bump) else {
         return Ok(None);
     };
@@ -181,6 +184,29 @@ mod tests {
             .versions
             .insert((commit(1), parse("catalogue")), Ok(Some(parse("0.1.0"))));
         first.passes(Rule::Version);
+    }
+
+    /// A component that is renamed does not start its versions again.
+    #[test]
+    fn renamed_components_keep_their_version() {
+        let policy = format!(
+            "{FILE}\n[components]\ncore = {{ renamed_from = [\"backend\", \"catalogue\"] }}"
+        );
+        for (version, passes) in [("1.10.0", true), ("1.9.0", false), ("0.1.0", false)] {
+            let mut wanted = deployment_to(2, Some(version));
+            wanted.components[0].target.component = parse("core");
+            wanted.components[0].from = None;
+            let wanted = start(1, wanted);
+            let history = vec![("alice", ran("1.9.0"))];
+            let mut case = Case::after(&policy, "prod", history, "alice", wanted);
+            let key = (commit(2), parse("core"));
+            case.facts.versions.insert(key, Ok(Some(parse(version))));
+            if passes {
+                case.passes(Rule::Version);
+            } else {
+                case.fails(Rule::Version, "not higher than the running version 1.9.0");
+            }
+        }
     }
 
     /// An entry cannot name another version than the commit's.

@@ -11,22 +11,20 @@ use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::{OtherLedger, RuleDefinition};
 use super::fact_need::FactNeed;
 use super::facts::Fact;
-use super::previous_log;
 use super::request::{Request, RequestContext};
 use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{
-    Action, Artifact, ComponentChange, DeploymentKind, Statement, StoredEntry, Target, Yank,
+    Action, Artifact, DeploymentKind, Statement, StoredEntry, Target, Yank,
 };
-use crate::domain::history::RunSubject;
 use crate::domain::id::{CommitId, Content, Digest};
-use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::name::ComponentName;
 use crate::domain::state::State;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Yanked,
     name: "yanked",
-    description: "Neither the commit, nor a component's content, nor a deployed artifact is yanked (marked as unusable with `git deploy yank`). The yank of a commit covers the contents in which it differs from its first parent, under any commit. Content that ran in a `promote_from` environment only as yanked commits counts as yanked, too.",
+    description: "Neither the commit, nor a component's content, nor a deployed artifact is yanked (marked as unusable with `git deploy yank`). The yank of a commit covers the contents in which it differs from its first parent, under any commit.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -103,40 +101,10 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
             commits.insert(target.commit);
             let names = ctx.policy.names_of(&target.component);
             contents.extend(names.filter_map(|name| Some((name, target.content?))));
-            for source in &ctx.environment()?.promote_from {
-                commits.extend(yanked_source_commits(ctx, source, yanks, change));
-            }
             digests.extend(deployed_digests(ctx, deployment.kind, target)?);
         }
     }
     Ok(find_yanks(yanks, &commits, &contents, &digests))
-}
-
-/// Returns the commits at which the content ran in a previous environment, if all of them are
-/// yanked: the content then counts as yanked, even at another commit. Returns an empty set if one of
-/// them is not yanked.
-fn yanked_source_commits(
-    ctx: &Context<'_>,
-    source: &EnvName,
-    yanks: &State,
-    change: &ComponentChange,
-) -> BTreeSet<CommitId> {
-    let Some(content) = change.target.content else {
-        return BTreeSet::new();
-    };
-    // The log is gathered only for a promotion.
-    let Ok(history) = previous_log::previous_history(ctx, source, change) else {
-        return BTreeSet::new();
-    };
-    let periods = history.run_periods_of(RunSubject::Content(content));
-    let trusted = periods.filter(|period| period.untrusted.is_none());
-    let commits: BTreeSet<CommitId> = trusted.map(|period| period.commit).collect();
-    let is_yanked = |commit: &CommitId| yanks.yanked_commit(*commit).is_some();
-    if commits.iter().all(is_yanked) {
-        commits
-    } else {
-        BTreeSet::new()
-    }
 }
 
 /// Returns the digests of the artifacts that the target names. If it names none, returns the digests

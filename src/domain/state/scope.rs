@@ -35,7 +35,7 @@ impl Scope {
             Self::Components(mut names) => {
                 let former: Vec<_> = names
                     .iter()
-                    .filter_map(|name| policy.renamed_from(name).cloned())
+                    .flat_map(|name| policy.former_names(name).iter().cloned())
                     .collect();
                 names.extend(former);
                 Self::Components(names)

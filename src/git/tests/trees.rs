@@ -156,7 +156,7 @@ fn contradicting_edits() {
     assert_eq!(emptied, repository.hash_kind().empty_tree());
     assert!(matches!(
         repository.list_tree(tree, "", 1),
-        Err(Error::LimitExceeded { .. })
+        Err(Error::Corrupt { .. })
     ));
 }
 

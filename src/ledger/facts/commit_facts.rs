@@ -15,7 +15,7 @@ use crate::ledger::Tips;
 
 /// Lists the other commits at which the content of a change was deployed to the previous
 /// environments.
-pub(super) fn list_earlier_commits<'f>(
+fn list_earlier_commits<'f>(
     change: &'f FactTarget,
     facts: &'f Facts,
 ) -> impl Iterator<Item = CommitId> + 'f {
@@ -148,8 +148,7 @@ impl FactGatherer<'_> {
             self.new_commits_limit,
         )?;
         // The policy declares the paths of a renamed component under its new name.
-        let renamed = policy.renamed_to(&change.component);
-        let component = renamed.unwrap_or(&change.component);
+        let component = policy.current_name(&change.component);
         for commit in commits {
             if self.content(policy, CommitId(commit), component)? == Some(content) {
                 return Ok(true);

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::commit_facts::list_earlier_commits;
 use super::needs::FactPlan;
 use super::{FactGatherer, describe_error};
 use crate::domain::entry::{Action, Statement, StoredEntry};
@@ -174,11 +173,7 @@ impl FactGatherer<'_> {
                 );
             }
         }
-        let earlier = plan
-            .changes
-            .iter()
-            .flat_map(|change| list_earlier_commits(change, facts));
-        let commits = plan.subjects.iter().copied().chain(earlier);
+        let commits = plan.subjects.iter().copied();
         let keys = commits
             .map(SlotKey::YankedCommit)
             .chain(digests.into_iter().map(SlotKey::YankedDigest));

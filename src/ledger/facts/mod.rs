@@ -13,6 +13,7 @@ mod evidence;
 mod history;
 mod needs;
 mod path_commits;
+mod run_ids;
 mod seen;
 mod version;
 
@@ -301,6 +302,11 @@ impl<'a> FactGatherer<'a> {
                 self.read_authors(&plan, &facts)
                     .map_err(|error| describe_error(&error)),
             );
+        }
+        if plan.needs(&FactNeed::RunIds)
+            && let Request::Entry { statement, .. } = request
+        {
+            self.gather_run_ids(statement, &mut facts);
         }
         if plan.needs(&FactNeed::EarlierRuns) {
             self.gather_earlier_runs(policy, &plan, &mut facts);

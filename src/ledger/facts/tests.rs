@@ -11,7 +11,7 @@ use super::testing::{World, deployment, parse, start_of, start_time};
 use super::*;
 use crate::domain::entry::{
     Abort, Action, Artifact, Attestation, ComponentAtCommit, DeploymentKind, Image, Lock, Outcome,
-    StoredEntry, Verification, VerificationResult, Yank,
+    Resume, StoredEntry, Verification, VerificationResult, Yank,
 };
 use crate::domain::id::{Content, Digest, RunId};
 use crate::domain::name::ComponentName;

@@ -259,7 +259,9 @@ fn tag_folder(pattern: &VersionTagPattern, component: &ComponentName) -> String 
     format!("refs/tags/{folder}")
 }
 
-/// Returns the highest version among the tags on a commit, and its tag.
+/// Returns the highest version among the tags on a commit, and its tag. A tag that is no version of
+/// the scheme, such as `v1` beside `v1.4.2`, counts only if none is. Of equal ones, the tag whose name
+/// comes last counts.
 fn find_highest_version(
     pattern: &VersionTagPattern,
     scheme: VersionScheme,
@@ -272,21 +274,11 @@ fn find_highest_version(
         .iter()
         .filter(|tag| tag.commit == commit)
         .filter_map(|tag| Some((tag.name.strip_prefix("refs/tags/")?, tag.object)));
-    let mut highest: Option<(&str, &str, TagObject)> = None;
     let versions = tags_on_commit
         .filter_map(|(name, object)| Some((pattern.version_of(component, name)?, name, object)));
-    for (version, name, object) in versions {
-        let is_higher = match highest {
-            None => true,
-            Some((old, ..)) => {
-                compare_versions(scheme, old, version).map_err(|error| describe_error(&error))?
-                    == Ordering::Greater
-            }
-        };
-        if is_higher {
-            highest = Some((version, name, object));
-        }
-    }
+    let highest = versions.max_by(|(one, one_name, _), (other, other_name, _)| {
+        rank_versions(scheme, one, other).then_with(|| one_name.cmp(other_name))
+    });
     highest
         .map(|(version, name, object)| {
             let parse = |text: &str| text.parse::<Line>().map_err(|error| describe_error(&error));
@@ -294,4 +286,11 @@ fn find_highest_version(
             Ok((parse(version)?, VersionTag { name, object }))
         })
         .transpose()
+}
+
+/// Compares two texts as versions. A text that is no version is lower than each version, and equal to
+/// every other such text.
+fn rank_versions(scheme: VersionScheme, one: &str, other: &str) -> Ordering {
+    let is_version = |text: &str| compare_versions(scheme, text, text).is_ok();
+    compare_versions(scheme, other, one).unwrap_or_else(|_| is_version(one).cmp(&is_version(other)))
 }

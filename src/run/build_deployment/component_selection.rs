@@ -88,19 +88,23 @@ fn require_candidates(
     Ok(())
 }
 
-/// Adds the removal of each component that still runs under the old name of a deployed one.
+/// Adds the removal of each component that still runs under an old name of a deployed one.
 fn add_replaced(env_state: EnvState<'_>, policy: &Policy, components: &mut Vec<ComponentChange>) {
-    let find_replaced = |change: &ComponentChange| {
-        let old = policy.renamed_from(&change.target.component)?;
-        let is_included = components.iter().any(|it| it.target.component == *old);
-        let is_replaced =
-            !change.is_removal() && !is_included && env_state.present_commit(old).is_some();
-        is_replaced.then(|| ComponentChange {
-            renamed_to: Some(change.target.component.clone()),
-            ..build_change(env_state, old, change.target.commit, None)
-        })
+    let list_replaced = |change: &ComponentChange| {
+        let target = &change.target;
+        let old_names = policy.former_names(&target.component).iter();
+        let is_replaced = |old: &&ComponentName| {
+            let is_included = components.iter().any(|it| it.target.component == **old);
+            !is_included && env_state.present_commit(old).is_some()
+        };
+        let removals = old_names.filter(is_replaced).map(|old| ComponentChange {
+            renamed_to: Some(target.component.clone()),
+            ..build_change(env_state, old, target.commit, None)
+        });
+        removals.collect::<Vec<_>>()
     };
-    let replaced: Vec<ComponentChange> = components.iter().filter_map(find_replaced).collect();
+    let deployed = components.iter().filter(|change| !change.is_removal());
+    let replaced: Vec<ComponentChange> = deployed.flat_map(list_replaced).collect();
     components.extend(replaced);
     components.sort_by(|one, other| one.target.component.cmp(&other.target.component));
 }

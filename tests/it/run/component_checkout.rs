@@ -74,3 +74,46 @@ fn a_second_run_waits() {
     second.ends_with(0);
     play.nothing_left();
 }
+
+/// Git LFS pointers stay pointers, and `check`, `plan` and `run` say so; other small files are no
+/// pointers.
+#[test]
+fn lfs_pointers_are_reported() {
+    let world = World::new();
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
+    let pointer = |digit: &str| {
+        let digest = digit.repeat(64);
+        format!("version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 12345\n")
+    };
+    let (one, two) = (pointer("1"), pointer("2"));
+    let no_pointer = one.replace("oid", "old");
+    play.change(&[
+        (
+            "web/.gitattributes",
+            "*.bin filter=lfs diff=lfs merge=lfs -text\n",
+        ),
+        ("web/a.bin", &one),
+        ("web/b/b.bin", &two),
+        ("web/c.bin", &no_pointer),
+        ("web/d.bin", "content\n"),
+        ("web/apply", "cat a.bin > $HOME/seen\n"),
+        // Without the attribute, Git itself keeps such a file as it is.
+        ("api/a.bin", &one),
+    ]);
+    let commit = &play.project.ci.repo.rev("origin/main")[..7];
+    let warning = format!(
+        "warning: web at {commit} has Git LFS pointers instead of files: web/a.bin and 1 more."
+    );
+    let ci = &play.project.ci;
+    for run in [
+        ci.deploy(&["check", "dev", "origin/main"]).ok(),
+        ci.deploy(&["check", "dev", "origin/main", "--json"]).ok(),
+        ci.deploy(&["plan", "dev", "origin/main"]).ok(),
+        play.run(&["origin/main"]).ok(),
+    ] {
+        let words = run.words_of_err();
+        assert_eq!(words.matches("Git LFS").count(), 1, "{run}");
+        assert!(words.contains(&warning), "{run}");
+    }
+    assert_eq!(play.text("seen"), one);
+}

@@ -119,6 +119,48 @@ fn a_lost_run_begins_nothing_more() {
     play.project.audited();
 }
 
+/// Someone who may only roll back resumes their own rollback, and no deployment of another person.
+#[test]
+fn a_rollback_is_resumed_by_those_who_may_roll_back() {
+    let world = World::new();
+    let policy = "[environments]\ndev = { deployers = \"ci\", rollback_by = \"bob\" }\n";
+    let play = RunFixture::new(&world, policy, &[]);
+    let (bob, ci) = (&play.project.bob, &play.project.ci);
+    let once = |name: &str| {
+        format!(
+            "! mkdir $HOME/{name} 2> /dev/null || {{ {}; }}\n",
+            waiting("go").trim_end()
+        )
+    };
+    // The script of the first commit runs again in the rollback.
+    let script = format!("test -e $HOME/second || return 0; {}", once("back"));
+    play.change(&[("net/apply", &script)]);
+    play.run(&[]).ok();
+    play.change(&[("net/n", "2\n"), ("net/apply", "true\n")]);
+    play.run(&[]).ok();
+    play.touch("second");
+    let rollback = ["rollback", "dev", "--component", "net", "--yes"];
+    let background = BackgroundRun::begin(&bob.repo, &rollback);
+    play.wait_for("go.there");
+    background.dies();
+    play.touch("go");
+    bob.deploy(&["resume", "dev", "--yes"]).ok();
+    assert_eq!(play.ended("dev"), "net succeeded");
+    play.change(&[("web/apply", &once("forth"))]);
+    let background = BackgroundRun::begin(&ci.repo, &["run", "dev", "--component", "web", "--yes"]);
+    play.wait_for("go.there");
+    background.dies();
+    play.touch("go");
+    let resume = ["resume", "dev", "--yes", "--take-over", "-m", "lost"];
+    let refused = bob.deploy(&resume).fails(1);
+    assert!(
+        refused.words_of_err().contains("bob may not deploy to dev"),
+        "{refused}"
+    );
+    ci.deploy(&["resume", "dev", "--yes"]).ok();
+    play.project.audited();
+}
+
 /// If the server accepts an entry and its answer is lost, the entry is found again and not written
 /// twice.
 #[test]

@@ -226,6 +226,11 @@ fn secrets_in_addresses() {
             "https://bob:s3cret@x.example.com/1",
             "https://x.example.com/1",
         ),
+        (
+            "CI_JOB_URL",
+            "https://x.example.com/?id=7&private_token=s3cret#access_token=s3cret",
+            "https://x.example.com/?id=7",
+        ),
     ] {
         let read = read(&[GITLAB, &[(name, value)]].concat());
         assert_eq!(read.warnings, Vec::<String>::new());

@@ -14,7 +14,7 @@ use crate::domain::text::Line;
 #[derive(Debug, Default)]
 pub(super) struct Criteria {
     /// The change request.
-    pub change: Option<String>,
+    pub change: Option<Line>,
     /// The release.
     pub release: Option<Label>,
     /// The labels, with their values.
@@ -98,11 +98,7 @@ impl Criteria {
     }
 
     fn matches_deployment(&self, deployment: &Deployment) -> bool {
-        let is_change = |change: &String| {
-            let recorded = deployment.change.as_ref();
-            recorded.is_some_and(|it| it.as_str() == change)
-        };
-        self.change.as_ref().is_none_or(is_change)
+        (self.change.is_none() || self.change == deployment.change)
             && (self.release.is_none() || self.release == deployment.release)
             && self
                 .labels
@@ -230,7 +226,7 @@ mod tests {
             (Criteria::default(), all),
             (
                 Criteria {
-                    change: Some("CHG-1".to_owned()),
+                    change: Some(parse("CHG-1")),
                     ..Criteria::default()
                 },
                 "finished, approved 1",
@@ -273,7 +269,7 @@ mod tests {
             (
                 Criteria {
                     by: Some(parse("bob")),
-                    change: Some("CHG-2".to_owned()),
+                    change: Some(parse("CHG-2")),
                     ..Criteria::default()
                 },
                 "approved 2",
@@ -282,7 +278,7 @@ mod tests {
                 Criteria {
                     by: Some(parse("ci")),
                     labels: label("A"),
-                    change: Some("CHG-1".to_owned()),
+                    change: Some(parse("CHG-1")),
                     ..Criteria::default()
                 },
                 "finished, approved 1",

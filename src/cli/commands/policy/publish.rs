@@ -2,6 +2,7 @@
 
 use super::difference::{print_changed_lines, print_comparison_document, read_policy_text};
 use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::dropped_names::find_dropped_names;
 use crate::cli::key_lookup::open_signer;
 use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy};
 use crate::cli::unmatched_paths::find_unmatched;
@@ -51,7 +52,9 @@ pub(super) fn run(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<
     }
     let source = args.source.as_deref();
     let unmatched = find_unmatched(&workspace.repository, source, &proposal)?;
-    for warning in find_warnings(&proposal.policy).into_iter().chain(unmatched) {
+    let dropped = find_dropped_names(&old, &proposal.policy);
+    let warnings = find_warnings(&proposal.policy).into_iter();
+    for warning in warnings.chain(unmatched).chain(dropped) {
         ui.eprint_sentence(warning);
     }
     if !args.write.dry_run && !ui.confirm("Publish this policy?")? {

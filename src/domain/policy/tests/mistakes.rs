@@ -386,6 +386,16 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
     ),
     (
         "[environments]",
+        "[components]\na = { renamed_from = [\"d\", \"c\"] }\nb = { renamed_from = [\"c\"] }\n[environments]",
+        &["a is renamed from c already"],
+    ),
+    (
+        "[environments]",
+        "[components]\na = { renamed_from = [\"c\", \"b\"] }\nb = {}\n[environments]",
+        &["b is still a component"],
+    ),
+    (
+        "[environments]",
         "[components.a]\npaths = []\n[environments]",
         &["the list is empty"],
     ),

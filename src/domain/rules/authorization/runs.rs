@@ -1,6 +1,6 @@
 //! Who may end a run of another person, or take it over.
 
-use super::{Objection, admins, check_member};
+use super::{Objection, admins, check_deployer, check_member};
 use crate::domain::entry::{Abort, Resume};
 use crate::domain::name::Person;
 use crate::domain::rules::context::Context;
@@ -41,16 +41,22 @@ pub(super) fn check_abort(ctx: &Context<'_>, abort: &Abort, by: &Person) -> Fact
     })
 }
 
-/// Checks that a run is resumed by a deployer. A deployer who does not own the run must state a
-/// reason or wait until the run is stale.
+/// Checks that a run is resumed by a deployer, or by someone who may start such a run (for example,
+/// by one of `rollback_by` if it is a rollback). Someone who does not own the run must state a reason
+/// or wait until the run is stale.
 pub(super) fn check_resume(ctx: &Context<'_>, resume: &Resume, by: &Person) -> Fact<Objection> {
     let (environment, label) = (ctx.environment()?, ctx.environment_label());
-    let objection = check_member(by, &environment.deployers, || format!("deploy to {label}"));
+    let run = find_run(ctx, resume.start)?;
+    let may_start = run
+        .and_then(|run| run.deployment())
+        .is_some_and(|deployment| check_deployer(ctx, environment, by, deployment).is_none());
+    let objection = check_member(by, &environment.deployers, || format!("deploy to {label}"))
+        .filter(|_| !may_start);
     if objection.is_some() || resume.reason.is_some() {
         return Ok(objection);
     }
     // The rule `state` refuses to resume a run that is not open.
-    Ok(find_run(ctx, resume.start)?.and_then(|run| {
+    Ok(run.and_then(|run| {
         let owner = &run.owner.statement;
         let stale_at = owner.at.plus(environment.stale_after);
         (owner.by != *by && stale_at > ctx.now).then(|| {

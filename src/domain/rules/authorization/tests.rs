@@ -5,7 +5,7 @@ use crate::domain::entry::{
     Abort, Artifact, Attestation, Baseline, Build, BuildResult, ComponentAtCommit, Expire, Image,
     Lock, PolicyApprove, PolicyRevoke, Resume, Revoke, Unlock, Verification, VerificationResult,
 };
-use crate::domain::entry::{Outcome, Unyank};
+use crate::domain::entry::{Outcome, Unyank, Yank};
 use crate::domain::id::{Digest, RunId};
 use crate::domain::rules::testing::{
     Case, PEOPLE, approve, change, commit, content, deployment, entry_time, finish, key, parse,
@@ -194,9 +194,34 @@ fn resumes() {
     early.passes(Rule::Authorization);
     early.facts.state = None;
     early.unknown(Rule::Authorization, "not read");
-    early
-        .by("carol")
-        .fails(Rule::Authorization, "carol may not deploy to prod");
+}
+
+/// Whoever may start a run may resume it: their own, and another's with a reason. A run of another
+/// kind stays out of reach.
+#[test]
+fn resumes_by_those_who_may_start() {
+    let policy = "[environments]\nprod = { deployers = \"ci\", rollback_by = \"bob\", exec_by = \"carol\", hotfix = { by = \"erin\" } }\n";
+    let resume = |reason: Option<&str>| {
+        Action::Resume(Resume {
+            start: 1,
+            run: RunId([2; 16]),
+            reason: reason.map(parse),
+        })
+    };
+    for (kind, starter, other) in [
+        (DeploymentKind::Deploy, "ci", "bob"),
+        (DeploymentKind::Rollback, "bob", "carol"),
+        (DeploymentKind::Hotfix, "erin", "bob"),
+    ] {
+        let after = |by: &str, reason| {
+            let history = vec![(starter, start_of(kind))];
+            Case::after(policy, "prod", history, by, resume(reason))
+        };
+        after(starter, None).passes(Rule::Authorization);
+        after("ci", Some("lost")).passes(Rule::Authorization);
+        let why = format!("{other} may not deploy to prod");
+        after(other, Some("lost")).fails(Rule::Authorization, &why);
+    }
 }
 
 /// Only eligible approvers may approve. The approver or an admin may revoke.

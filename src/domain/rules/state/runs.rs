@@ -7,6 +7,8 @@
 use super::fail;
 use crate::domain::entry::{Abort, Action, ComponentResult, Deployment, Finish, Outcome, Resume};
 use crate::domain::id::RunId;
+use crate::domain::rules::context::Context;
+use crate::domain::rules::facts::Fact;
 use crate::domain::state::{EnvState, OpenRun};
 use crate::domain::verdict::Check;
 
@@ -33,14 +35,23 @@ fn find_open_run(env_state: EnvState<'_>, start: u64, run: RunId) -> Result<Open
     }
 }
 
-pub(super) fn check_resume(env_state: EnvState<'_>, resume: &Resume) -> Vec<Check> {
+/// Checks that a resumed run is open, and that its new id is not one that it had before: the process
+/// with that id would go on as if it still owned the run.
+pub(super) fn check_resume(
+    ctx: &Context<'_>,
+    env_state: EnvState<'_>,
+    resume: &Resume,
+) -> Fact<Vec<Check>> {
     if env_state.run(resume.start).is_none() {
-        return vec![fail(format!("run {} is not open", resume.start))];
+        return Ok(vec![fail(format!("run {} is not open", resume.start))]);
     }
-    if !is_new_run(env_state, resume.run) {
-        return vec![fail("its `run` is the id of an unfinished run")];
+    let run_ids = ctx.facts.run_ids.clone();
+    let run_ids =
+        run_ids.unwrap_or_else(|| Err("the earlier ids of the run were not read".to_owned()))?;
+    if !is_new_run(env_state, resume.run) || run_ids.contains(&resume.run) {
+        return Ok(vec![fail("its `run` is the id of an unfinished run")]);
     }
-    Vec::new()
+    Ok(Vec::new())
 }
 
 pub(super) fn check_abort(env_state: EnvState<'_>, abort: &Abort) -> Option<Check> {

@@ -97,6 +97,19 @@ fn the_newest_run() {
     )
     .fails(Rule::State, "unfinished run");
     after(taken.clone(), resume(1)).fails(Rule::State, "unfinished run");
+    // The process that resumed the run first would go on if its id came back.
+    let taken_twice = [taken.clone(), vec![("carol", resume(3))]].concat();
+    for (id, is_new) in [(1, false), (2, false), (3, false), (4, true)] {
+        let case = after(taken_twice.clone(), resume(id));
+        if is_new {
+            case.passes(Rule::State);
+        } else {
+            case.fails(Rule::State, "unfinished run");
+        }
+    }
+    let mut unread = after(taken_twice, resume(4));
+    unread.facts.run_ids = None;
+    unread.unknown(Rule::State, "not read");
     taken.push(("bob", abort(2)));
     for dead in [
         resume(3),
@@ -292,6 +305,31 @@ fn yanks() {
             .yanked_content(&parse("api"), content(2))
             .is_some()
     );
+    // A yank replaces one that covers less of the same commit.
+    for (open, new, extends) in [
+        (vec![], vec![covered(1)], true),
+        (vec![covered(1)], vec![covered(1), covered(2)], true),
+        (vec![], vec![], false),
+        (vec![covered(1)], vec![covered(1)], false),
+        (vec![covered(1)], vec![covered(2)], false),
+        (vec![covered(1)], vec![covered(2), covered(3)], false),
+        (vec![covered(1), covered(2)], vec![covered(1)], false),
+    ] {
+        let open = vec![("bob", Action::Yank(of_commit(open)))];
+        let case_of = |by: &str| {
+            let yank = Action::Yank(of_commit(new.clone()));
+            Case::after(POLICY, "evidence", open.clone(), by, yank)
+        };
+        let case = case_of("alice");
+        if extends {
+            case.passes(Rule::State);
+            case.passes(Rule::Authorization);
+            case_of("bob").passes(Rule::Authorization);
+            case_of("carol").fails(Rule::Authorization, "only they or an admin");
+        } else {
+            case.fails(Rule::State, "already yanked");
+        }
+    }
 }
 
 fn hours(hours: u64) -> Time {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{entry_time, fold_history, key, oid, parse, policy, statement};
-use crate::domain::entry::{Action, Deployment, Statement};
+use crate::domain::entry::{Action, Deployment, RunStep, Statement};
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::{EnvName, Person};
 use crate::domain::policy::Policy;
@@ -50,6 +50,9 @@ impl Case {
         action: Action,
     ) -> Self {
         let count = u64::try_from(history.len()).unwrap();
+        // Good enough for tests, in which only one run is resumed.
+        let run_steps = history.iter().filter_map(|(_, it)| it.run_step());
+        let run_ids = run_steps.map(RunStep::run).collect();
         let (state, _) = fold_history(ledger, environment, history);
         let mut requested = statement(ledger, by, entry_time(), action);
         (requested.sequence, requested.environment) = (count + 1, environment.map(parse));
@@ -75,6 +78,7 @@ impl Case {
             seen: BTreeMap::new(),
         });
         case.facts.state = Some(Ok(state));
+        case.facts.run_ids = Some(Ok(run_ids));
         case.gather();
         case
     }

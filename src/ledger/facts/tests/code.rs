@@ -126,6 +126,41 @@ fn versions() {
     assert_eq!(version("dev", two), Ok(None));
 }
 
+/// Of several tags on a commit, the highest version counts; a tag that is no version only if none
+/// is; of equal ones, the last by name.
+#[test]
+fn several_version_tags() {
+    for (scheme, tags, wanted) in [
+        (
+            "semver",
+            &["v1", "v1.9.0", "v1.10.0", "vlatest"][..],
+            "1.10.0",
+        ),
+        ("semver", &["v2.0.0-rc.1", "v2.0.0", "v2"], "2.0.0"),
+        ("semver", &["vlatest", "v0.1.0"], "0.1.0"),
+        ("semver", &["v1.0.0+b", "v1.0.0+a", "vnext"], "1.0.0+b"),
+        ("semver", &["vnext", "vlatest"], "next"),
+        ("semver", &["vnext"], "next"),
+        ("calver", &["v2026", "v2026.9", "v2026.10", "vx"], "2026.10"),
+    ] {
+        let mut world = World::new(&format!(
+            "[environments]\ndev = {{ version = {{ from = \"tag:v*\", scheme = \"{scheme}\" }} }}\n"
+        ));
+        let commit = world.code("a", "1", &[]);
+        for tag in tags {
+            world
+                .repository
+                .compare_and_swap(&format!("refs/tags/{tag}"), None, commit.0, "")
+                .unwrap();
+        }
+        let facts = world.facts_of("dev", DeploymentKind::Deploy, "catalogue", commit);
+        let key = (commit, parse::<ComponentName>("catalogue"));
+        assert_eq!(facts.versions[&key], Ok(Some(parse(wanted))), "{tags:?}");
+        let tag = facts.version_tags[&key].name.as_str();
+        assert_eq!(tag, format!("v{wanted}"), "{tags:?}");
+    }
+}
+
 /// The branch tip is the local one on a server, the fetched one in a clone, and the stated one in
 /// an audit.
 #[test]

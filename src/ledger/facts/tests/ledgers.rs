@@ -250,3 +250,41 @@ fn entries_about() {
     );
     assert!(gatherer.history().entry(&dev, world.project.id).is_err());
 }
+
+/// A resume gets all ids that its run had, and not those of other runs, also in a pattern's ledger.
+#[test]
+fn the_ids_of_a_run() {
+    let pattern = "[environments]\ndev = {}\n[environments.\"pr-*\"]\nephemeral = { ttl = \"8h\", limit = 2 }\n";
+    for (ledger, member) in [("dev", None), ("pr", Some("pr-7"))] {
+        let mut world = World::new(pattern);
+        world.member = member.map(parse);
+        let commit = world.code("a", "1", &[]);
+        let resume = |id: u8, start: u64| {
+            Action::Resume(Resume {
+                start,
+                run: RunId([id; 16]),
+                reason: None,
+            })
+        };
+        let begun = |world: &World| {
+            let change = world.change("dev", "catalogue", commit);
+            start_of(deployment(DeploymentKind::Deploy, vec![change]))
+        };
+        for _ in 0..2 {
+            let start = begun(&world);
+            world.append(ledger, start);
+        }
+        for (id, start) in [(3, 1), (9, 2), (4, 1)] {
+            world.append(ledger, resume(id, start));
+            world.append(ledger, lock());
+        }
+        for (start, wanted) in [(1, vec![2, 3, 4]), (2, vec![2, 9]), (3, vec![])] {
+            let statement = world.statement(ledger, resume(5, start));
+            let facts = world.facts(&world.gatherer(), &statement);
+            let wanted = wanted.into_iter().map(|id| RunId([id; 16])).collect();
+            assert_eq!(facts.run_ids, Some(Ok(wanted)), "{ledger} {start}");
+        }
+        let statement = world.statement(ledger, lock());
+        assert_eq!(world.facts(&world.gatherer(), &statement).run_ids, None);
+    }
+}
