@@ -14,6 +14,9 @@ pub(super) const MIN_PART_BYTES: usize = 8;
 /// Texts that are longer than two pieces are looked for in pieces, so that a part of one is found,
 /// and little of the output has to be held back.
 const PIECE_BYTES: usize = 48;
+/// The same in base64 and hexadecimal digits. They can be shorter, since other output does not
+/// contain them by chance.
+const ENCODED_PIECE_BYTES: usize = 16;
 /// How far pieces overlap. In base64, the characters at the ends of a piece also depend on up to
 /// two bytes around it.
 const OVERLAP_BYTES: usize = 4;
@@ -54,8 +57,10 @@ impl Forms {
         for form in unescaped {
             self.text.extend(split_form(&form));
         }
-        for piece in split(text) {
-            self.plain.push(Form::new(piece.to_vec()));
+        let pieces = split(text, PIECE_BYTES).into_iter();
+        self.plain
+            .extend(pieces.map(|piece| Form::new(piece.to_vec())));
+        for piece in split(text, ENCODED_PIECE_BYTES) {
             let is_long_enough = |form: &Vec<u8>| form.len() >= MIN_PART_BYTES;
             let base64 = (0..3).map(|preceding| encode_inner_base64(preceding, piece));
             self.base64
@@ -69,20 +74,20 @@ impl Forms {
 }
 
 /// Splits a long text into pieces that overlap.
-fn split(text: &[u8]) -> Vec<&[u8]> {
-    if text.len() <= 2 * PIECE_BYTES {
+fn split(text: &[u8], piece_bytes: usize) -> Vec<&[u8]> {
+    if text.len() <= 2 * piece_bytes {
         return vec![text];
     }
-    let length = PIECE_BYTES + OVERLAP_BYTES;
+    let length = piece_bytes + OVERLAP_BYTES;
     let last = text.len() - length;
-    let starts = (0..last).step_by(PIECE_BYTES).chain([last]);
+    let starts = (0..last).step_by(piece_bytes).chain([last]);
     starts
         .filter_map(|start| text.get(start..start + length))
         .collect()
 }
 
 fn split_form(form: &Form) -> Vec<Form> {
-    let mut pieces: Vec<Form> = split(&form.bytes)
+    let mut pieces: Vec<Form> = split(&form.bytes, PIECE_BYTES)
         .into_iter()
         .map(|piece| Form::new(piece.to_vec()))
         .collect();
@@ -110,8 +115,14 @@ fn list_unescaped(text: &[u8]) -> Vec<Form> {
                 .filter(|(index, _)| is_chosen(set, *index))
                 .map(|(_, escape)| escape);
             let escapes: Vec<Escape> = escapes.collect();
+            let whole = unescape(text, &escapes, true);
             // What follows the text in the output may end an escape that begins in it.
-            forms.extend([true, false].map(|is_end| unescape(text, &escapes, is_end)));
+            let mut cut = unescape(text, &escapes, false);
+            if cut.bytes != whole.bytes {
+                cut.end = cut.end.max(Edge::Skipped);
+                forms.push(cut);
+            }
+            forms.push(whole);
         }
         // And what precedes it may begin an escape that ends in it.
         for before in [b"\\", b"%"] {
