@@ -294,7 +294,8 @@ const ENCODINGS: &[Encoding] = &[
                 c.encode_utf16(&mut [0; 2])
                     .iter()
                     .map(|unit| format!("\\u{unit:04x}"))
-                    .collect()
+                    .collect::<Vec<_>>()
+                    .concat()
             })
         },
         mixed: 0,
@@ -488,9 +489,8 @@ fn dumps() {
 /// A part of a long secret is masked too, such as the first lines of a key.
 #[test]
 fn parts_of_long_secrets() {
-    let key: String = (0..40_u32)
-        .map(|number| format!("{:x}-", number.wrapping_mul(0x9E37_79B1)))
-        .collect();
+    let parts = (0..40_u32).map(|number| format!("{:x}-", number.wrapping_mul(0x9E37_79B1)));
+    let key = parts.collect::<Vec<_>>().concat();
     for encoding in ENCODINGS {
         let encoded = (encoding.encode)(key.as_bytes());
         let half = &encoded[..encoded.len() / 2];

@@ -5,6 +5,9 @@ use crate::harness::{Member, Project, Repo, World};
 
 const POLICY: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n";
 
+/// Ledgers of a copy, and where they are moved to.
+type Moves<'m> = &'m [(&'m str, &'m str)];
+
 fn copied<'w>(project: &Project<'w>, name: &str) -> Repo<'w> {
     let copy = project.world.existing(name, "server");
     std::fs::create_dir(copy.path()).unwrap();
@@ -34,7 +37,7 @@ fn prepared_copies_are_not_adopted() {
         server.rev("refs/deploy/prod"),
     );
     let main = server.rev("refs/heads/main");
-    let attacks: [(&str, &str, &[(&str, &str)]); 9] = [
+    let attacks: [(&str, &str, Moves); 9] = [
         ("another root", &"1".repeat(40), &[]),
         ("a root of the other format", &"1".repeat(64), &[]),
         ("a root that is an entry", &policy, &[]),

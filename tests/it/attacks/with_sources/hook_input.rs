@@ -62,7 +62,7 @@ fn packets_that_are_not_gits_move_nothing() {
         ),
         (
             "a length above git's",
-            [&version[..], b"ffff", &[b'x'; 70_000]].concat(),
+            [&version[..], b"ffff", &b"x".repeat(70_000)].concat(),
         ),
         (
             "a command that ends early",

@@ -6,6 +6,9 @@ use std::net::TcpListener;
 use crate::harness::attack::strange;
 use crate::harness::{Project, Run, World};
 
+/// The beginning of git's own answer.
+const OK: &str =
+    "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n";
 const POLICY: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n";
 
 /// Answers every connection with these bytes, repeated up to `total`, and returns the port.
@@ -55,8 +58,6 @@ fn answers_that_are_no_gits_change_nothing() {
             .text()
     };
     let before = refs();
-    const OK: &str =
-        "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n";
     for (attack, head, body, total) in [
         (
             "garbage",
