@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use super::deployment_request::{explain_build_error, find_rules, require_component};
+use super::deployment_request::{
+    explain_selection_error, find_environment_policy, require_component,
+};
 use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::entry::{self, Action, Baseline, Target};
 use crate::domain::env_ref::EnvRef;
@@ -195,7 +197,7 @@ pub fn draft_baseline(
     versions: &BTreeMap<ComponentName, Line>,
     comment: Option<Line>,
 ) -> Result<EntryDraft, CliError> {
-    let (policy, rules) = find_rules(env, snapshot)?;
+    let (policy, rules) = find_environment_policy(env, snapshot)?;
     baseline_commits
         .named
         .keys()
@@ -222,7 +224,7 @@ pub fn draft_baseline(
         artifact: None,
     };
     let deployment = build_deployment(snapshot, policy, &spec)
-        .map_err(|error| explain_build_error(policy, error))?;
+        .map_err(|error| explain_selection_error(policy, error))?;
     let components: Vec<Target> = deployment
         .changed()
         .map(|change| change.target.clone())

@@ -15,7 +15,7 @@ use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
 use crate::ledger::writer::LedgerSnapshot;
 use crate::run::build_deployment::{
-    BuildError, Commits, DeploymentSpec, Selection, build_deployment,
+    Commits, DeploymentSpec, Selection, SelectionError, build_deployment,
 };
 
 /// Finds an environment that was removed from the policy but still has a ledger, so that its
@@ -50,7 +50,7 @@ pub fn find_expiry(
     ttl: Option<Span>,
 ) -> Result<Option<Time>, CliError> {
     let now = ui.now().max(snapshot.tip.chain.at);
-    match (find_rules(env, snapshot)?.1.ephemeral, ttl) {
+    match (find_environment_policy(env, snapshot)?.1.ephemeral, ttl) {
         (Some(ephemeral), ttl) => Ok(Some(now.plus(ttl.unwrap_or(ephemeral.ttl)))),
         (None, None) => Ok(None),
         (None, Some(_)) => Err(CliError::new(
@@ -65,7 +65,7 @@ pub fn find_expiry(
 /// # Errors
 ///
 /// Fails if there is no policy, or if it no longer has the environment.
-pub fn find_rules<'v>(
+pub fn find_environment_policy<'v>(
     env: &EnvRef,
     snapshot: &LedgerSnapshot<'v>,
 ) -> Result<(&'v Policy, &'v Environment), CliError> {
@@ -203,7 +203,7 @@ pub fn build_requested(
     snapshot: &LedgerSnapshot<'_>,
     request: &DeploymentRequest<'_>,
 ) -> Result<Deployment, CliError> {
-    let (policy, rules) = find_rules(env, snapshot)?;
+    let (policy, rules) = find_environment_policy(env, snapshot)?;
     let spec = DeploymentSpec {
         env,
         rules,
@@ -223,24 +223,24 @@ pub fn build_from_spec(
     policy: &Policy,
     spec: &DeploymentSpec<'_>,
 ) -> Result<Deployment, CliError> {
-    build_deployment(snapshot, policy, spec).map_err(|error| explain_build_error(policy, error))
+    build_deployment(snapshot, policy, spec).map_err(|error| explain_selection_error(policy, error))
 }
 
 /// Turns the reason why a deployment cannot be computed into the command's error.
-pub fn explain_build_error(policy: &Policy, error: BuildError) -> CliError {
+pub fn explain_selection_error(policy: &Policy, error: SelectionError) -> CliError {
     match error {
-        BuildError::UnknownComponent(_) => explain_unknown_component(policy, error.to_string()),
-        BuildError::Undeclared {
+        SelectionError::UnknownComponent(_) => explain_unknown_component(policy, error.to_string()),
+        SelectionError::Undeclared {
             ref component,
             ref environment,
         } => {
             let hint = format!("git deploy record {environment} --destroy --component {component}");
             CliError::new(ErrorKind::Usage, error.to_string()).hint(hint)
         }
-        BuildError::NotInCommit { .. } | BuildError::NoComponents(_) => {
+        SelectionError::NotInCommit { .. } | SelectionError::NoComponents(_) => {
             CliError::new(ErrorKind::Usage, error.to_string())
         }
-        BuildError::MissingFact(_) | BuildError::Git(_) => CliError::new(
+        SelectionError::MissingFact(_) | SelectionError::Git(_) => CliError::new(
             ErrorKind::CannotTell,
             "cannot determine what would be deployed",
         )

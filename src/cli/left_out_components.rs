@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use super::deployment_request::explain_build_error;
+use super::deployment_request::explain_selection_error;
 use super::{CliError, ErrorKind, Ui};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::Policy;
@@ -34,7 +34,7 @@ impl LeftOutReport {
             return Ok(());
         }
         let removed = list_removed_components(snapshot, policy, spec)
-            .map_err(|error| explain_build_error(policy, error))?;
+            .map_err(|error| explain_selection_error(policy, error))?;
         if !removed.is_empty() {
             let names: Vec<&str> = removed.iter().map(ComponentName::as_str).collect();
             let pronoun = if names.len() == 1 { "it" } else { "them" };
@@ -44,7 +44,7 @@ impl LeftOutReport {
             ));
         }
         let left_out = list_left_out(snapshot, policy, spec)
-            .map_err(|error| explain_build_error(policy, error))?;
+            .map_err(|error| explain_selection_error(policy, error))?;
         for component in self.components.get_or_init(|| left_out) {
             ui.eprint_sentence(format_args!("{component}."));
         }

@@ -12,7 +12,7 @@ use pending_entry::PendingEntry;
 
 use super::entry_files::POLICY_FILE;
 use super::facts::FactGatherer;
-pub use super::validation::{ChainTip, PushContext, ValidatedEntry, ValidationContext};
+pub use super::validation_types::{ChainTip, PushContext, ValidatedEntry, ValidationContext};
 use super::{LedgerCommit, StateReader, entry_commit_bytes};
 use crate::domain::entry::{Action, Entry, Statement, Unverified, Verified};
 use crate::domain::id::{Digest, EntryId, PublicKey};
@@ -108,7 +108,7 @@ impl<'a> EntryValidator<'a> {
         let (verdict, facts) = pending.evaluate(&self.gatherer, context);
         let next_tip = verdict
             .is_allowed()
-            .then(|| tip.advanced_by(id, commit.tree, &stored.statement));
+            .then(|| tip.at_entry(id, commit.tree, &stored.statement));
         ValidatedEntry {
             stored: Some(stored),
             next_tip,

@@ -22,7 +22,7 @@ pub mod recovery;
 mod state_reader;
 pub mod sync;
 mod tree_after;
-mod validation;
+mod validation_types;
 pub mod writer;
 pub mod yank_coverage;
 

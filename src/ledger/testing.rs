@@ -155,7 +155,7 @@ pub(crate) fn validate_all(repository: &Repository, project: &Project) -> usize 
     let contains = |ledger: &LedgerName, id| chains.contains(ledger, id);
     let validator = EntryValidator::new(
         repository,
-        FactGatherer::new(repository, project).with_branches_as_entered(),
+        FactGatherer::new(repository, project).with_stated_branches(),
         None,
     );
     let mut count = 0;

@@ -12,7 +12,7 @@ mod left_out;
 mod versions;
 
 use component_selection::select_components;
-pub use deployment_spec::{BuildError, Commits, DeploymentSpec, Selection};
+pub use deployment_spec::{Commits, DeploymentSpec, Selection, SelectionError};
 pub use left_out::{LeftOut, list_left_out};
 use versions::{add_version_and_artifacts, gather_facts};
 pub(super) use versions::{build_statement, find_artifacts};
@@ -28,7 +28,7 @@ pub fn build_deployment(
     snapshot: &LedgerSnapshot<'_>,
     policy: &Policy,
     spec: &DeploymentSpec<'_>,
-) -> Result<Deployment, BuildError> {
+) -> Result<Deployment, SelectionError> {
     let scope = match &spec.selection {
         // An environment pattern's ledger is read whole, because its environments are small.
         Selection::Named(names) if !spec.rules.is_pattern() && !spec.destroy => {
@@ -48,7 +48,7 @@ pub fn build_deployment(
     {
         deployment.branch_tip = match &facts.branch_tip {
             Some(Ok(tip)) => *tip,
-            Some(Err(why)) => return Err(BuildError::MissingFact(why.clone())),
+            Some(Err(why)) => return Err(SelectionError::MissingFact(why.clone())),
             None => None,
         };
     }
@@ -68,7 +68,7 @@ pub fn list_removed_components(
     snapshot: &LedgerSnapshot<'_>,
     policy: &Policy,
     spec: &DeploymentSpec<'_>,
-) -> Result<Vec<ComponentName>, BuildError> {
+) -> Result<Vec<ComponentName>, SelectionError> {
     let state = snapshot.load_state(spec.env.ledger(), &Scope::All)?;
     let in_policy = policy.component_names();
     let mut removed = Vec::new();
@@ -87,7 +87,7 @@ pub fn list_removed_components(
             .then(|| snapshot.gatherer.content(policy, commit, component));
         let content = content
             .transpose()
-            .map_err(|error| BuildError::MissingFact(error.to_string()))?;
+            .map_err(|error| SelectionError::MissingFact(error.to_string()))?;
         if content.flatten().is_none() {
             removed.push(component.clone());
         }

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 
 use super::build_deployment::{
-    BuildError, DeploymentSpec, LeftOut, build_deployment, list_left_out,
+    DeploymentSpec, LeftOut, SelectionError, build_deployment, list_left_out,
 };
 use super::default_description::build_description;
 use super::deployment_inputs::DeploymentInputs;
@@ -44,7 +44,7 @@ impl Preview {
 pub enum PreviewError {
     /// The components of the deployment could not be determined.
     #[error(transparent)]
-    Build(#[from] BuildError),
+    Build(#[from] SelectionError),
     /// The facts could not be read.
     #[error(transparent)]
     Facts(#[from] AppendError),
@@ -114,7 +114,7 @@ impl Previewer<'_> {
             let message = InputName::Purpose(PurposeField::Message);
             if spec.rules.require.contains(&message) {
                 deployment.description =
-                    build_description(self.repository, &deployment).map_err(BuildError::Git)?;
+                    build_description(self.repository, &deployment).map_err(SelectionError::Git)?;
             }
             if lists_left_out {
                 left_out.replace(list_left_out(snapshot, policy, spec)?);

@@ -37,7 +37,7 @@ use crate::ledger::testing::{
 use crate::ledger::writer::{AppendError, AppendFailure, LedgerSnapshot, RefusedEntry};
 use crate::ledger::{Project, StateReader, Tips};
 use crate::run::build_deployment::{
-    BuildError, Commits, DeploymentSpec, Selection, build_deployment,
+    Commits, DeploymentSpec, Selection, SelectionError, build_deployment,
 };
 
 /// How many projects are simulated at least.
@@ -619,7 +619,7 @@ fn rollback_uses_the_same_artifact() {
                 to: None,
                 verification,
             }];
-            Ok::<_, BuildError>(
+            Ok::<_, SelectionError>(
                 Action::Record(Record {
                     deployment,
                     results,

@@ -82,7 +82,7 @@ impl EnvRevArgs {
 
     /// Like [`Self::find`], for a command that reviews a proposed deployment: in the CI job of a
     /// change request, the environment is that of its target branch.
-    pub fn find_to_review(
+    pub fn find_reviewed_environment(
         &self,
         workspace: &Workspace,
         ui: &Ui,

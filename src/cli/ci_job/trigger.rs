@@ -48,12 +48,14 @@ pub(super) fn read_gitlab(variable: Variables<'_>) -> Result<Trigger, String> {
         ),
     ] {
         if let Some(value) = variable(name) {
-            return with_target(parse_number(name, &value)?, target, variable);
+            return with_target(parse_change_request(name, &value)?, target, variable);
         }
     }
     match (variable("CI_COMMIT_TAG"), variable("CI_COMMIT_BRANCH")) {
-        (Some(tag), _) => parse_short_name("CI_COMMIT_TAG", &tag).map(Trigger::Tag),
-        (None, Some(branch)) => parse_short_name("CI_COMMIT_BRANCH", &branch).map(Trigger::Branch),
+        (Some(tag), _) => parse_branch_or_tag("CI_COMMIT_TAG", &tag).map(Trigger::Tag),
+        (None, Some(branch)) => {
+            parse_branch_or_tag("CI_COMMIT_BRANCH", &branch).map(Trigger::Branch)
+        }
         (None, None) => Err("CI_COMMIT_BRANCH and CI_COMMIT_TAG are not set".to_owned()),
     }
 }
@@ -70,7 +72,7 @@ pub(super) fn read_azure(variable: Variables<'_>) -> Result<Trigger, String> {
         "SYSTEM_PULLREQUEST_PULLREQUESTID",
     ] {
         if let Some(value) = variable(name) {
-            return with_target(parse_number(name, &value)?, AZURE_TARGET, variable);
+            return with_target(parse_change_request(name, &value)?, AZURE_TARGET, variable);
         }
     }
     let trigger = parse_reference("BUILD_SOURCEBRANCH", variable)?;
@@ -84,7 +86,7 @@ fn with_target(trigger: Trigger, name: &str, variable: Variables<'_>) -> Result<
     };
     let target = variable(name).map(|value| {
         let short = value.strip_prefix("refs/heads/").unwrap_or(&value);
-        parse_short_name(name, short)
+        parse_branch_or_tag(name, short)
     });
     let target = target.transpose()?;
     Ok(Trigger::Change { number, target })
@@ -93,12 +95,12 @@ fn with_target(trigger: Trigger, name: &str, variable: Variables<'_>) -> Result<
 /// Reads the variables of a multibranch project, or else those of the Git plugin.
 pub(super) fn read_jenkins(variable: Variables<'_>) -> Option<Result<Trigger, String>> {
     if let Some(number) = variable("CHANGE_ID") {
-        return Some(parse_number("CHANGE_ID", &number));
+        return Some(parse_change_request("CHANGE_ID", &number));
     }
     if let Some(tag) = variable("TAG_NAME") {
-        return Some(parse_short_name("TAG_NAME", &tag).map(Trigger::Tag));
+        return Some(parse_branch_or_tag("TAG_NAME", &tag).map(Trigger::Tag));
     }
-    let branch = |name: &str, value: &str| parse_short_name(name, value).map(Trigger::Branch);
+    let branch = |name: &str, value: &str| parse_branch_or_tag(name, value).map(Trigger::Branch);
     if let Some(value) = variable("BRANCH_NAME") {
         return Some(branch("BRANCH_NAME", &value));
     }
@@ -111,13 +113,13 @@ pub(super) fn read_buildkite(variable: Variables<'_>) -> Option<Result<Trigger, 
     // The value is "false" if there is no pull request.
     let number = variable("BUILDKITE_PULL_REQUEST").filter(|value| value != "false");
     if let Some(number) = number {
-        return Some(parse_number("BUILDKITE_PULL_REQUEST", &number));
+        return Some(parse_change_request("BUILDKITE_PULL_REQUEST", &number));
     }
     if let Some(tag) = variable("BUILDKITE_TAG") {
-        return Some(parse_short_name("BUILDKITE_TAG", &tag).map(Trigger::Tag));
+        return Some(parse_branch_or_tag("BUILDKITE_TAG", &tag).map(Trigger::Tag));
     }
     let value = variable("BUILDKITE_BRANCH")?;
-    Some(parse_short_name("BUILDKITE_BRANCH", &value).map(Trigger::Branch))
+    Some(parse_branch_or_tag("BUILDKITE_BRANCH", &value).map(Trigger::Branch))
 }
 
 /// Parses the variable `name`, which contains the full ref of a branch, a tag, or a change request
@@ -125,14 +127,14 @@ pub(super) fn read_buildkite(variable: Variables<'_>) -> Option<Result<Trigger, 
 fn parse_reference(name: &str, variable: Variables<'_>) -> Result<Trigger, String> {
     let value = variable(name).ok_or_else(|| format!("{name} is not set"))?;
     if let Some(branch) = value.strip_prefix("refs/heads/") {
-        parse_short_name(name, branch).map(Trigger::Branch)
+        parse_branch_or_tag(name, branch).map(Trigger::Branch)
     } else if let Some(tag) = value.strip_prefix("refs/tags/") {
-        parse_short_name(name, tag).map(Trigger::Tag)
+        parse_branch_or_tag(name, tag).map(Trigger::Tag)
     } else if let Some(rest) = value.strip_prefix("refs/pull/") {
         let stem = rest
             .strip_suffix("/merge")
             .or_else(|| rest.strip_suffix("/head"));
-        parse_number(name, stem.unwrap_or(rest))
+        parse_change_request(name, stem.unwrap_or(rest))
     } else {
         Err(format!(
             "{name} is neither a branch, a tag nor a change request: {:?}",
@@ -141,7 +143,7 @@ fn parse_reference(name: &str, variable: Variables<'_>) -> Result<Trigger, Strin
     }
 }
 
-fn parse_short_name(name: &str, value: &str) -> Result<BranchName, String> {
+fn parse_branch_or_tag(name: &str, value: &str) -> Result<BranchName, String> {
     value.parse().map_err(|_| {
         format!(
             "{name} is not a valid branch or tag name: {:?}",
@@ -151,7 +153,7 @@ fn parse_short_name(name: &str, value: &str) -> Result<BranchName, String> {
 }
 
 /// Parses the number of a change request in its canonical form.
-fn parse_number(name: &str, value: &str) -> Result<Trigger, String> {
+fn parse_change_request(name: &str, value: &str) -> Result<Trigger, String> {
     let number: Option<u64> = value
         .parse()
         .ok()

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::EnvRevArgs;
-use crate::cli::deployment_request::find_rules;
+use crate::cli::deployment_request::find_environment_policy;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, ApprovalPurpose, Approve, Deployment};
@@ -111,7 +111,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             let deployment =
                 subject::build_approved_deployment(args, &env, snapshot, named_commit, &head)?;
             *description.borrow_mut() = describe_deployment(&deployment, snapshot, ui.width())?;
-            let (policy, rules) = find_rules(&env, snapshot)?;
+            let (policy, rules) = find_environment_policy(&env, snapshot)?;
             let now = ui.now().max(snapshot.tip.chain.at);
             let approve = draft_approval(args, &deployment, &plans, now, rules)?;
             let commit = approve.commit;

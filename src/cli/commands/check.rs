@@ -12,7 +12,7 @@ use crate::domain::entry::DeploymentKind;
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::policy::Environment;
 use crate::domain::verdict::Decision;
-use crate::run::build_deployment::{BuildError, Commits, DeploymentSpec};
+use crate::run::build_deployment::{Commits, DeploymentSpec, SelectionError};
 use crate::run::preview::{Preview, PreviewError, Previewer};
 use crate::view::check::{self, DeploymentCheck};
 
@@ -60,7 +60,7 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
-    let (name, rev) = args.env_rev.find_to_review(&workspace, ui)?;
+    let (name, rev) = args.env_rev.find_reviewed_environment(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let by = find_deployer(args, &workspace, &name, rules)?;
@@ -160,10 +160,10 @@ fn to_exit_code(answer: &Preview) -> Result<(), CliError> {
 fn explain_preview_error(error: PreviewError, name: &str) -> CliError {
     let kind = match &error {
         PreviewError::Build(
-            BuildError::UnknownComponent(_)
-            | BuildError::Undeclared { .. }
-            | BuildError::NotInCommit { .. }
-            | BuildError::NoComponents(_),
+            SelectionError::UnknownComponent(_)
+            | SelectionError::Undeclared { .. }
+            | SelectionError::NotInCommit { .. }
+            | SelectionError::NoComponents(_),
         ) => ErrorKind::Usage,
         _ => ErrorKind::CannotTell,
     };

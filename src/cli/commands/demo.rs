@@ -3,7 +3,7 @@
 //!
 //! The tour really runs every command that it prints, and stops if one does not end as expected.
 
-mod run_tour;
+mod second_part;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

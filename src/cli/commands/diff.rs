@@ -58,7 +58,7 @@ const HISTORY_LIMIT: usize = 10_000;
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
-    let (name, rev) = args.env_rev.find_to_review(&workspace, ui)?;
+    let (name, rev) = args.env_rev.find_reviewed_environment(&workspace, ui)?;
     let snapshot = read_context::read_environment(&workspace, name.as_str())?;
     let revision = rev.unwrap_or("HEAD");
     let targets = find_targets(&workspace, &snapshot, revision)?;

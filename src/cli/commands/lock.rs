@@ -2,7 +2,7 @@
 
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::EnvArg;
-use crate::cli::deployment_request::{find_rules, require_component};
+use crate::cli::deployment_request::{find_environment_policy, require_component};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
 use crate::domain::entry::{Action, Lock};
@@ -41,7 +41,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let appended =
         workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
             if let Some(component) = &args.component {
-                require_component(find_rules(&env, snapshot)?.0, component)?;
+                require_component(find_environment_policy(&env, snapshot)?.0, component)?;
             }
             let lock = Lock {
                 component: args.component.clone(),

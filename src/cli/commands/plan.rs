@@ -9,7 +9,9 @@ use clap::ValueEnum;
 use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{DeployRunner, PlanProgress};
-use crate::cli::deployment_request::{self, explain_build_error, find_expiry, find_rules};
+use crate::cli::deployment_request::{
+    self, explain_selection_error, find_environment_policy, find_expiry,
+};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, read_context};
 use crate::domain::entry::{self, Deployment};
@@ -81,7 +83,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
-    let (name, rev) = args.env_rev.find_to_review(&workspace, ui)?;
+    let (name, rev) = args.env_rev.find_reviewed_environment(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
     // Read first, so that an unreadable file is reported before any plan command runs.
     let earlier = args.since.as_ref().map(|file| {
@@ -143,7 +145,7 @@ fn build_deployment(
     left_out: &RefCell<Vec<LeftOut>>,
     snapshot: &LedgerSnapshot<'_>,
 ) -> Result<Deployment, CliError> {
-    let (policy, rules) = find_rules(env, snapshot)?;
+    let (policy, rules) = find_environment_policy(env, snapshot)?;
     let spec = DeploymentSpec {
         env,
         rules,
@@ -157,7 +159,7 @@ fn build_deployment(
     let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
     if spec.selection == Selection::UnblockedWithDependents {
         let listed = list_left_out(snapshot, policy, &spec);
-        left_out.replace(listed.map_err(|error| explain_build_error(policy, error))?);
+        left_out.replace(listed.map_err(|error| explain_selection_error(policy, error))?);
     }
     deployment.expires = find_expiry(env, snapshot, ui, None)?;
     Ok(deployment)

@@ -17,8 +17,8 @@ use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::outcome::OutcomeArgs;
 use crate::cli::baseline::{self, BaselineCommits};
 use crate::cli::deployment_request::{
-    DeploymentRequest, build_requested, find_dropped_environment, find_expiry, find_rules,
-    select_named_or_differing,
+    DeploymentRequest, build_requested, find_dropped_environment, find_environment_policy,
+    find_expiry, select_named_or_differing,
 };
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -234,7 +234,7 @@ fn build_recorded_deployment(
     commit: CommitId,
 ) -> Result<Deployment, CliError> {
     let options = &args.deployment;
-    let (policy, _) = find_rules(env, snapshot)?;
+    let (policy, _) = find_environment_policy(env, snapshot)?;
     let request = DeploymentRequest {
         commit,
         selection: if options.all {
@@ -278,7 +278,8 @@ fn record_baseline(
     let commits = BaselineCommits::new(commit, &options.components);
     let appended =
         workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
-            let versions = parse_versions(&options.versions, find_rules(env, snapshot)?.0)?;
+            let versions =
+                parse_versions(&options.versions, find_environment_policy(env, snapshot)?.0)?;
             baseline::draft_baseline(env, snapshot, &commits, &versions, comment.clone())
         })?;
     let summary = result_text::summarize_outcomes(

@@ -12,7 +12,7 @@ use crate::cli::args::environment::EnvArg;
 use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
-use crate::cli::deployment_request::{self, find_rules};
+use crate::cli::deployment_request::{self, find_environment_policy};
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::rollback_targets::{self, GoodRelease};
 use crate::cli::workspace::Workspace;
@@ -89,7 +89,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .with_requester(args.metadata.requested_by.as_ref())
         .with_inputs(args.metadata.inputs.read(ui)?);
     runner.deploy(&person, &|snapshot| {
-        let (policy, rules) = find_rules(&env, snapshot)?;
+        let (policy, rules) = find_environment_policy(&env, snapshot)?;
         let spec = DeploymentSpec {
             env: &env,
             rules,

@@ -6,7 +6,7 @@ use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
-use crate::cli::deployment_request::{self, find_expiry, find_rules};
+use crate::cli::deployment_request::{self, find_environment_policy, find_expiry};
 use crate::cli::left_out_components::LeftOutReport;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
@@ -87,7 +87,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .with_inputs(args.metadata.inputs.read(ui)?);
     let left_out = LeftOutReport::default();
     runner.deploy(&person, &|snapshot| {
-        let (policy, rules) = find_rules(&env, snapshot)?;
+        let (policy, rules) = find_environment_policy(&env, snapshot)?;
         let spec = DeploymentSpec {
             env: &env,
             rules,

@@ -2,7 +2,7 @@
 
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::EnvArg;
-use crate::cli::deployment_request::find_rules;
+use crate::cli::deployment_request::find_environment_policy;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, Hold, Unlock};
@@ -96,7 +96,7 @@ fn find_holds(
     snapshot: &LedgerSnapshot<'_>,
     commit: CommitId,
 ) -> Result<Vec<Hold>, CliError> {
-    let (policy, _) = find_rules(env, snapshot)?;
+    let (policy, _) = find_environment_policy(env, snapshot)?;
     let cannot_tell = "cannot tell what is on hold";
     let state = snapshot
         .load_state(env.ledger(), &Scope::All)

@@ -94,7 +94,7 @@ impl<'a> Edits<'a> {
         let component = &result.target.component;
         self.set_commit(component, result.target.commit);
         self.store_entry(SlotKey::Live(component.clone()));
-        self.store_entry(SlotKey::Last(component.clone()));
+        self.store_entry(SlotKey::LastAttempt(component.clone()));
         self.clear(SlotKey::Verification(component.clone()));
         self.clear(SlotKey::Unknown(component.clone()));
     }
@@ -109,7 +109,7 @@ impl<'a> Edits<'a> {
 
     /// Marks the running version of a component as unknown.
     pub fn set_unknown(&mut self, component: &ComponentName) {
-        self.store_entry(SlotKey::Last(component.clone()));
+        self.store_entry(SlotKey::LastAttempt(component.clone()));
         self.store_entry(SlotKey::Unknown(component.clone()));
     }
 
@@ -132,7 +132,7 @@ impl<'a> Edits<'a> {
         for key in keys {
             self.clear(key(component.clone()));
         }
-        self.store_entry(SlotKey::Last(component.clone()));
+        self.store_entry(SlotKey::LastAttempt(component.clone()));
     }
 
     /// Removes an unfinished run.

@@ -142,7 +142,7 @@ impl<'a> EnvState<'a> {
             let result = entry.statement.component_result(component);
             result.is_some_and(|it| it.outcome == Outcome::Destroyed)
         };
-        self.entry(SlotKey::Last(component.clone()))
+        self.entry(SlotKey::LastAttempt(component.clone()))
             .filter(|entry| !is_removal(entry))
     }
 

@@ -200,7 +200,7 @@ fn fold_result(
             edits.hold(component, change.target.content);
         }
         Outcome::RolledBack => {
-            edits.store_entry(SlotKey::Last(component.clone()));
+            edits.store_entry(SlotKey::LastAttempt(component.clone()));
             edits.hold(component, change.target.content);
         }
         Outcome::Destroyed => edits.remove_component(component),
@@ -233,10 +233,10 @@ fn use_up_approvals(
         let Action::Approve(approve) = &approval.statement.action else {
             return false;
         };
-        let needed_approval = |change: &&ComponentChange| {
+        let matches_approval = |change: &&ComponentChange| {
             change.target.commit == commit && deployment.purpose_of(change) == approve.purpose
         };
-        let mut changes = deployment.components.iter().filter(needed_approval);
+        let mut changes = deployment.components.iter().filter(matches_approval);
         let is_used = changes
             .clone()
             .any(|it| successes.contains(&it.target.component));

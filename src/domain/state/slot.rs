@@ -42,7 +42,7 @@ pub enum SlotKey {
     Live(ComponentName),
     /// `components/api/last.json`: the entry that ended the newest attempt to deploy the component,
     /// or that removed it.
-    Last(ComponentName),
+    LastAttempt(ComponentName),
     /// `components/api/verification.json`: the newest verification after the deployment.
     Verification(ComponentName),
     /// `components/api/unknown.json`: the entry since which the running version is unknown.
@@ -115,7 +115,7 @@ impl fmt::Display for Slot {
         match &self.key {
             SlotKey::Commit(component) => write!(f, "components/{component}/commit"),
             SlotKey::Live(component) => write!(f, "components/{component}/live.json"),
-            SlotKey::Last(component) => write!(f, "components/{component}/last.json"),
+            SlotKey::LastAttempt(component) => write!(f, "components/{component}/last.json"),
             SlotKey::Verification(component) => {
                 write!(f, "components/{component}/verification.json")
             }
@@ -223,7 +223,7 @@ fn parse_key(path: &str) -> Option<SlotKey> {
             match file {
                 "commit" => SlotKey::Commit(component),
                 "live.json" => SlotKey::Live(component),
-                "last.json" => SlotKey::Last(component),
+                "last.json" => SlotKey::LastAttempt(component),
                 "verification.json" => SlotKey::Verification(component),
                 "unknown.json" => SlotKey::Unknown(component),
                 "lock.json" => SlotKey::ComponentLock(component),

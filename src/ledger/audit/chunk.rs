@@ -48,7 +48,7 @@ pub(super) struct ChunkAuditor<'a> {
 impl<'a> ChunkAuditor<'a> {
     /// Creates an auditor for one thread.
     pub fn new(repository: &'a Repository, shared: ChunkContext<'a>) -> Self {
-        let gatherer = FactGatherer::new(repository, shared.project).with_branches_as_entered();
+        let gatherer = FactGatherer::new(repository, shared.project).with_stated_branches();
         let gatherer = gatherer.with_order(shared.order);
         Self {
             repository,
@@ -117,7 +117,7 @@ impl<'a> ChunkAuditor<'a> {
             tip = validated.next_tip.or_else(|| {
                 let tree = self.repository.read_commit(id.0).ok()?.tree;
                 Some(match &validated.stored {
-                    Some(stored) => before.advanced_by(id, tree, &stored.statement),
+                    Some(stored) => before.at_entry(id, tree, &stored.statement),
                     None => before.advanced_unread(id, tree),
                 })
             });
@@ -137,7 +137,7 @@ impl<'a> ChunkAuditor<'a> {
         match self.repository.read_ledger_commit(&chain.ledger, before) {
             Ok(LedgerCommit::Genesis) if before == genesis.chain.tip => Some(genesis.clone()),
             Ok(LedgerCommit::Entry { commit, entry, .. }) => {
-                Some(genesis.advanced_by(before, commit.tree, entry.statement()))
+                Some(genesis.at_entry(before, commit.tree, entry.statement()))
             }
             Ok(LedgerCommit::Genesis) | Err(_) => None,
         }

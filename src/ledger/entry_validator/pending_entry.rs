@@ -12,7 +12,7 @@ use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Decision, Rule, Verdict};
 use crate::ledger::Tips;
 use crate::ledger::facts::FactGatherer;
-use crate::ledger::validation::{ChainTip, ValidationContext};
+use crate::ledger::validation_types::{ChainTip, ValidationContext};
 
 /// One entry being validated.
 pub(super) struct PendingEntry<'a> {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::needs::{FactPlan, PlannedChange};
+use super::needs::{FactPlan, FactTarget};
 use super::{BranchSource, FactGatherer, describe_error};
 use crate::domain::id::{CommitId, Content, Oid};
 use crate::domain::name::ComponentName;
@@ -16,7 +16,7 @@ use crate::ledger::Tips;
 /// Lists the other commits at which the content of a change was deployed to the previous
 /// environments.
 pub(super) fn list_earlier_commits<'f>(
-    change: &'f PlannedChange,
+    change: &'f FactTarget,
     facts: &'f Facts,
 ) -> impl Iterator<Item = CommitId> + 'f {
     let key = (change.commit, change.component.clone());
@@ -133,13 +133,15 @@ impl FactGatherer<'_> {
     fn is_content_in_history(
         &self,
         policy: &Policy,
-        change: &PlannedChange,
+        change: &FactTarget,
         from: CommitId,
         content: Content,
     ) -> Result<bool> {
-        let commits =
-            self.repository
-                .commits_missing_from(change.commit.0, &[from.0], self.authors_limit)?;
+        let commits = self.repository.commits_missing_from(
+            change.commit.0,
+            &[from.0],
+            self.new_commits_limit,
+        )?;
         // The policy declares the paths of a renamed component under its new name.
         let renamed = policy.renamed_to(&change.component);
         let component = renamed.unwrap_or(&change.component);
@@ -161,7 +163,7 @@ impl FactGatherer<'_> {
             return;
         };
         let tip = match &self.branches {
-            BranchSource::AsEntered => Ok(plan.named_tip),
+            BranchSource::Stated => Ok(plan.stated_tip),
             BranchSource::Local => self.read_branch_tip(branch, None),
             BranchSource::Remote(remote) => self.read_branch_tip(branch, Some(remote)),
         };
@@ -172,7 +174,7 @@ impl FactGatherer<'_> {
             .copied()
             .flatten()
             .into_iter()
-            .chain(plan.named_tip)
+            .chain(plan.stated_tip)
             .collect();
         for change in &plan.changes {
             for tip in &tips {
@@ -216,7 +218,7 @@ impl FactGatherer<'_> {
         plan: &FactPlan<'_>,
         facts: &Facts,
     ) -> Result<BTreeSet<String>> {
-        let changed = || plan.changes.iter().filter(|it| it.is_changed);
+        let changed = || plan.changes.iter().filter(|it| it.changes_content);
         let earlier: Vec<(CommitId, Option<CommitId>)> = changed()
             .flat_map(|it| list_earlier_commits(it, facts).map(|commit| (commit, it.from)))
             .collect();
@@ -240,12 +242,12 @@ impl FactGatherer<'_> {
             commits.extend(self.repository.commits_missing_from(
                 new.0,
                 &old,
-                self.authors_limit,
+                self.new_commits_limit,
             )?);
-            if commits.len() > self.authors_limit {
+            if commits.len() > self.new_commits_limit {
                 return Err(Error::limit_exceeded(
                     "the number of commits that are newly brought in",
-                    self.authors_limit,
+                    self.new_commits_limit,
                 ));
             }
         }

@@ -68,7 +68,7 @@ impl<'a> LedgerHistory<'a> {
     ) -> ComponentEntries<'a> {
         let last = Slot {
             environment: env.member().cloned(),
-            key: SlotKey::Last(component.clone()),
+            key: SlotKey::LastAttempt(component.clone()),
         };
         ComponentEntries {
             repository: self.repository,
@@ -130,7 +130,7 @@ impl ComponentEntries<'_> {
             return Ok(cached);
         }
         let tree = self.repository.read_commit(id.0)?.tree;
-        let paths = [SlotKey::Last, SlotKey::Verification].map(|key| {
+        let paths = [SlotKey::LastAttempt, SlotKey::Verification].map(|key| {
             let key = key(self.component.clone());
             self.path_of(key)
         });

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::needs::{FactPlan, PlannedChange};
+use super::needs::{FactPlan, FactTarget};
 use super::{FactGatherer, begins_period, describe_error, is_older};
 use crate::domain::entry::{Action, Outcome, StoredEntry, Target, VerificationResult};
 use crate::domain::env_ref::EnvRef;
@@ -26,7 +26,7 @@ impl FactGatherer<'_> {
         let Some((_, settings)) = &plan.environment else {
             return;
         };
-        let changed = || plan.changes.iter().filter(|change| change.is_changed);
+        let changed = || plan.changes.iter().filter(|change| change.changes_content);
         for previous in &settings.promote_from {
             let Some(previous_settings) = policy.environment(previous) else {
                 continue;
@@ -53,7 +53,7 @@ impl FactGatherer<'_> {
         &self,
         env: &EnvRef,
         tip: Option<EntryId>,
-        change: &PlannedChange,
+        change: &FactTarget,
         counts: PromotionMatch,
     ) -> Fact<Vec<Arc<StoredEntry>>> {
         let read = || {
@@ -111,7 +111,7 @@ impl FactGatherer<'_> {
             return;
         };
         let mut searches = Vec::new();
-        for change in plan.changes.iter().filter(|it| it.is_changed) {
+        for change in plan.changes.iter().filter(|it| it.changes_content) {
             let component = change.component.clone();
             match facts.contents.get(&(change.commit, component.clone())) {
                 Some(Ok(Some(content))) => {

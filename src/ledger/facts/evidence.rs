@@ -216,7 +216,7 @@ impl EvidenceSearch {
             since = Some(since.map_or(time, |other| other.min(time)));
         }
         let mut contents = BTreeMap::new();
-        for change in plan.changes.iter().filter(|it| it.is_changed) {
+        for change in plan.changes.iter().filter(|it| it.changes_content) {
             let component = &change.component;
             if let Some(content) = facts.contents.get(&(change.commit, component.clone())) {
                 let Some(content) = content.clone()? else {

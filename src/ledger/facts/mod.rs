@@ -39,7 +39,7 @@ use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
-use crate::ledger::validation::ChainTip;
+use crate::ledger::validation_types::ChainTip;
 use crate::ledger::{LedgerCommit, Project, StateReader, Tips};
 pub use contents::PolicyComponent;
 pub(super) use contents::{CodeCommit, CodeReader};
@@ -60,7 +60,7 @@ enum BranchSource {
     /// `refs/remotes/<name>/`, or `refs/heads/` for a branch that is not there.
     Remote(String),
     /// The tip that the entry names.
-    AsEntered,
+    Stated,
 }
 
 /// A function that returns whether the second commit equals the first or comes before it in the
@@ -72,7 +72,7 @@ pub struct FactGatherer<'a> {
     repository: &'a Repository,
     project: &'a Project,
     branches: BranchSource,
-    authors_limit: usize,
+    new_commits_limit: usize,
     history: LedgerHistory<'a>,
     states: StateReader<'a>,
     code: CodeReader<'a>,
@@ -88,7 +88,7 @@ impl<'a> FactGatherer<'a> {
             repository,
             project,
             branches: BranchSource::Local,
-            authors_limit: AUTHORS_LIMIT,
+            new_commits_limit: AUTHORS_LIMIT,
             history: LedgerHistory::new(repository),
             states: StateReader::new(repository),
             code: CodeReader::new(repository),
@@ -110,8 +110,8 @@ impl<'a> FactGatherer<'a> {
     /// Uses the branch tip that the entry states: for an audit, because the branch may have moved
     /// on.
     #[must_use]
-    pub fn with_branches_as_entered(mut self) -> Self {
-        self.branches = BranchSource::AsEntered;
+    pub fn with_stated_branches(mut self) -> Self {
+        self.branches = BranchSource::Stated;
         self
     }
 
@@ -126,7 +126,7 @@ impl<'a> FactGatherer<'a> {
     #[cfg(test)]
     fn limited(mut self, walk: usize, authors: usize) -> Self {
         self.history = LedgerHistory::limited(self.repository, walk);
-        self.authors_limit = authors;
+        self.new_commits_limit = authors;
         self
     }
 
@@ -303,9 +303,7 @@ impl<'a> FactGatherer<'a> {
             return false;
         };
         let is_allowed = statement.action.info().commits == CommitRole::MayBeMissing;
-        self.branches == BranchSource::AsEntered
-            && is_allowed
-            && statement.commits().contains(&commit)
+        self.branches == BranchSource::Stated && is_allowed && statement.commits().contains(&commit)
     }
 
     /// Gathers commits and contents, and determines which components a branch or tag changes.

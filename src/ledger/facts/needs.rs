@@ -16,7 +16,7 @@ use crate::domain::state::{EnvState, State};
 
 /// A component that the request moves, or would move, to a commit.
 #[derive(Debug, Clone)]
-pub(super) struct PlannedChange {
+pub(super) struct FactTarget {
     /// The component.
     pub component: ComponentName,
     /// Its new commit.
@@ -28,7 +28,7 @@ pub(super) struct PlannedChange {
     /// The digests of the artifacts that the entry names.
     pub digests: BTreeSet<Digest>,
     /// Whether its content changes, or may change.
-    pub is_changed: bool,
+    pub changes_content: bool,
 }
 
 /// The facts to gather for a request.
@@ -36,7 +36,7 @@ pub(super) struct FactPlan<'a> {
     /// The environment and its settings.
     pub environment: Option<(EnvRef, &'a Environment)>,
     /// The components that the request changes, or that a branch or tag would change.
-    pub changes: Vec<PlannedChange>,
+    pub changes: Vec<FactTarget>,
     /// The commits that the request is about: attestations and yanks of these count.
     pub subjects: BTreeSet<CommitId>,
     /// The commits whose date is needed: the subjects, and the running commits.
@@ -44,7 +44,7 @@ pub(super) struct FactPlan<'a> {
     /// The digests of the artifacts that the request names.
     pub digests: BTreeSet<Digest>,
     /// The branch's tip that the entry names.
-    pub named_tip: Option<CommitId>,
+    pub stated_tip: Option<CommitId>,
     /// Whether the request is an update of a branch or tag.
     is_ref: bool,
     kind: RequestKind,
@@ -65,7 +65,7 @@ impl<'a> FactPlan<'a> {
             subjects: BTreeSet::new(),
             commits: BTreeSet::new(),
             digests: BTreeSet::new(),
-            named_tip: None,
+            stated_tip: None,
             is_ref: context.statement.is_none(),
             kind: context.kind,
             needs,
@@ -164,16 +164,16 @@ impl<'a> FactPlan<'a> {
             self.commits.extend(change.from);
             let digests = change.target.digests();
             self.digests.extend(digests.iter().cloned());
-            self.changes.push(PlannedChange {
+            self.changes.push(FactTarget {
                 component: change.target.component.clone(),
                 commit: change.target.commit,
                 from: change.from,
                 tag: change.target.tag.clone(),
                 digests,
-                is_changed: deployment.kind != DeploymentKind::Exec,
+                changes_content: deployment.kind != DeploymentKind::Exec,
             });
         }
-        self.named_tip = deployment.branch_tip;
+        self.stated_tip = deployment.branch_tip;
     }
 
     /// Adds the changes that a deployment of the new commit of a branch or tag would make.
@@ -194,13 +194,13 @@ impl<'a> FactPlan<'a> {
                 .ok()
                 .and_then(|state| self.environment_state(state).commit(&component));
             // Once the contents are known, `mark_unchanged` decides whether it changes.
-            self.changes.push(PlannedChange {
+            self.changes.push(FactTarget {
                 component,
                 commit: new,
                 from,
                 tag: None,
                 digests: BTreeSet::new(),
-                is_changed: true,
+                changes_content: true,
             });
         }
     }
@@ -221,7 +221,7 @@ impl<'a> FactPlan<'a> {
             let component = &change.component;
             let content = contents.get(&(change.commit, component.clone()));
             let is_same = content == Some(&Ok(env_state.content(component)));
-            change.is_changed = !is_same || env_state.unknown_since(component).is_some();
+            change.changes_content = !is_same || env_state.unknown_since(component).is_some();
         }
         self.changes = changes;
     }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::needs::{FactPlan, PlannedChange};
+use super::needs::{FactPlan, FactTarget};
 use super::{BranchSource, FactGatherer, describe_error};
 use crate::domain::entry::{StoredEntry, VersionTag};
 use crate::domain::id::{CommitId, Oid, TagObject};
@@ -49,7 +49,7 @@ impl FactGatherer<'_> {
         else {
             return;
         };
-        let changed = plan.changes.iter().filter(|it| it.is_changed);
+        let changed = plan.changes.iter().filter(|it| it.changes_content);
         let targets = changed.clone().map(|it| (it.commit, it.component.clone()));
         (facts.versions, facts.version_tags) = self.read_versions(rule, targets);
         // The tag that a past entry names may be gone, and newer tags may exist. So an audit reads
@@ -57,7 +57,7 @@ impl FactGatherer<'_> {
         let VersionSource::Tag(pattern) = &rule.from else {
             return;
         };
-        for change in changed.filter(|_| self.branches == BranchSource::AsEntered) {
+        for change in changed.filter(|_| self.branches == BranchSource::Stated) {
             if let Some(tag) = &change.tag {
                 let key = (change.commit, change.component.clone());
                 let version = self.read_named_tag(pattern, change, tag, facts);
@@ -72,7 +72,7 @@ impl FactGatherer<'_> {
     fn read_named_tag(
         &self,
         pattern: &VersionTagPattern,
-        change: &PlannedChange,
+        change: &FactTarget,
         tag: &VersionTag,
         facts: &mut Facts,
     ) -> Fact<Option<Line>> {
@@ -102,7 +102,7 @@ impl FactGatherer<'_> {
         component: &ComponentName,
         entries: &[Arc<StoredEntry>],
     ) -> Fact<()> {
-        if self.branches == BranchSource::AsEntered {
+        if self.branches == BranchSource::Stated {
             return Ok(());
         }
         let missing = self

@@ -46,7 +46,7 @@ pub(super) fn verify_remote_ledgers(
 ) -> Result<Vec<LedgerProblem>> {
     let validator = EntryValidator::new(
         repository,
-        FactGatherer::new(repository, project).with_branches_as_entered(),
+        FactGatherer::new(repository, project).with_stated_branches(),
         None,
     );
     let mut trusted = incoming.clone();

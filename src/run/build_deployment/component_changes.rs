@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::deployment_spec::{BuildError, DeploymentSpec, Selection};
+use super::deployment_spec::{DeploymentSpec, Selection, SelectionError};
 use crate::domain::entry::{ComponentChange, Target};
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::ComponentName;
@@ -17,12 +17,12 @@ pub(super) fn select_change(
     component: &ComponentName,
     commit: CommitId,
     content: Option<Content>,
-) -> Result<Option<ComponentChange>, BuildError> {
+) -> Result<Option<ComponentChange>, SelectionError> {
     let is_named = matches!(spec.selection, Selection::Named(_));
     let is_included = match content {
         None if spec.destroy && env_state.commit(component).is_some() => true,
         None if is_named => {
-            return Err(BuildError::NotInCommit {
+            return Err(SelectionError::NotInCommit {
                 component: component.clone(),
                 commit,
             });

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::blocked_components::{find_skipped, remove_blocked};
 use super::component_changes::{build_change, include_dependents, select_change};
-use super::deployment_spec::{BuildError, Commits, DeploymentSpec, Selection};
+use super::deployment_spec::{Commits, DeploymentSpec, Selection, SelectionError};
 use crate::domain::entry::ComponentChange;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
@@ -18,7 +18,7 @@ pub(super) fn select_components(
     policy: &Policy,
     spec: &DeploymentSpec<'_>,
     env_state: EnvState<'_>,
-) -> Result<Vec<ComponentChange>, BuildError> {
+) -> Result<Vec<ComponentChange>, SelectionError> {
     let in_policy = policy.component_names();
     let mut candidates = in_policy.clone();
     if spec.destroy {
@@ -37,7 +37,7 @@ pub(super) fn select_components(
         };
         let content = if in_policy.contains(component) {
             let content = snapshot.gatherer.content(policy, commit, component);
-            content.map_err(|error| BuildError::MissingFact(error.to_string()))?
+            content.map_err(|error| SelectionError::MissingFact(error.to_string()))?
         } else {
             None
         };
@@ -63,7 +63,7 @@ pub(super) fn select_components(
     let mut components = remove_blocked(env_state, &spec.selection, components);
     add_replaced(env_state, policy, &mut components);
     if components.is_empty() && !commit_has_component {
-        return Err(BuildError::NoComponents(name_commits(&spec.commits)));
+        return Err(SelectionError::NoComponents(name_commits(&spec.commits)));
     }
     Ok(components)
 }
@@ -73,16 +73,16 @@ fn require_candidates(
     spec: &DeploymentSpec<'_>,
     env_state: EnvState<'_>,
     candidates: &BTreeSet<ComponentName>,
-) -> Result<(), BuildError> {
+) -> Result<(), SelectionError> {
     if let Selection::Named(named) = &spec.selection
         && let Some(unknown) = named.iter().find(|name| !candidates.contains(*name))
     {
         return Err(match env_state.present_commit(unknown) {
-            Some(_) => BuildError::Undeclared {
+            Some(_) => SelectionError::Undeclared {
                 component: unknown.clone(),
                 environment: spec.env.name().clone(),
             },
-            None => BuildError::UnknownComponent(unknown.clone()),
+            None => SelectionError::UnknownComponent(unknown.clone()),
         });
     }
     Ok(())

@@ -71,7 +71,7 @@ impl Commits {
 
 /// Why the components of a deployment could not be determined.
 #[derive(Debug, thiserror::Error)]
-pub enum BuildError {
+pub enum SelectionError {
     /// The policy has no such component.
     #[error("the policy has no component {0}")]
     UnknownComponent(ComponentName),

@@ -5,7 +5,7 @@ use std::fmt;
 use super::blocked_components::{BlockReason, find_block_reason, find_skipped};
 use super::component_changes::select_change;
 use super::component_selection::select_components;
-use super::deployment_spec::{BuildError, DeploymentSpec, Selection};
+use super::deployment_spec::{DeploymentSpec, Selection, SelectionError};
 use crate::domain::entry::ComponentChange;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
@@ -50,7 +50,7 @@ pub fn list_left_out(
     snapshot: &LedgerSnapshot<'_>,
     policy: &Policy,
     spec: &DeploymentSpec<'_>,
-) -> Result<Vec<LeftOut>, BuildError> {
+) -> Result<Vec<LeftOut>, SelectionError> {
     let spec = DeploymentSpec {
         selection: Selection::UnblockedWithDependents,
         ..spec.clone()
@@ -69,7 +69,7 @@ pub fn list_left_out(
             continue;
         };
         let content = snapshot.gatherer.content(policy, commit, &component);
-        let content = content.map_err(|error| BuildError::MissingFact(error.to_string()))?;
+        let content = content.map_err(|error| SelectionError::MissingFact(error.to_string()))?;
         let change = select_change(env_state, &spec, &component, commit, content)?;
         changes.extend(change);
     }

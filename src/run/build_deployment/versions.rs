@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::deployment_spec::{BuildError, DeploymentSpec};
+use super::deployment_spec::{DeploymentSpec, SelectionError};
 use crate::domain::entry::{Action, Deployment, DeploymentKind, Image, Start, Statement, Target};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{Digest, PublicKey, RunId};
@@ -74,10 +74,10 @@ pub(super) fn add_version_and_artifacts(
     target: &mut Target,
     spec: &DeploymentSpec<'_>,
     facts: &Facts,
-) -> Result<(), BuildError> {
+) -> Result<(), SelectionError> {
     let version_or_error = |fact: Option<&Fact<Option<Line>>>| match fact {
         Some(Ok(version)) => Ok(version.clone()),
-        Some(Err(why)) => Err(BuildError::MissingFact(why.clone())),
+        Some(Err(why)) => Err(SelectionError::MissingFact(why.clone())),
         None => Ok(None),
     };
     if spec.kind == DeploymentKind::Rollback {

@@ -56,7 +56,7 @@ impl<'a> PastLoader<'a> {
         spec: &'a ReplaySpec<'a>,
     ) -> Self {
         let gatherer = FactGatherer::new(repository, project)
-            .with_branches_as_entered()
+            .with_stated_branches()
             .with_order(&is_at_or_before);
         let states = StateReader::for_display(repository);
         Self {

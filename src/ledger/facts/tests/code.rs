@@ -116,7 +116,7 @@ fn branches() {
         .unwrap();
     assert_eq!(tip(world.gatherer()), Some(Ok(Some(one))));
     assert_eq!(
-        tip(world.gatherer().with_branches_as_entered()),
+        tip(world.gatherer().with_stated_branches()),
         Some(Ok(Some(one)))
     );
     let facts = world.facts(&world.gatherer().with_remote(Some("origin")), &statement);

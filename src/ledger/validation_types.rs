@@ -23,7 +23,7 @@ pub struct ChainTip {
 impl ChainTip {
     /// Returns the end of the ledger after an entry in the commit `id`, with this tree.
     #[must_use]
-    pub fn advanced_by(&self, id: EntryId, tree: Oid, statement: &Statement) -> Self {
+    pub fn at_entry(&self, id: EntryId, tree: Oid, statement: &Statement) -> Self {
         let chain = Chain {
             tip: id,
             sequence: statement.sequence,
