@@ -98,8 +98,8 @@ pub enum SecretError {
     #[error("the command of the secret {0} printed {1}")]
     Unusable(VarName, &'static str),
     /// The secrets cannot be masked.
-    #[error("the secrets are too large to be masked in output")]
-    Mask(#[from] aho_corasick::BuildError),
+    #[error(transparent)]
+    Mask(#[from] process::MaskError),
 }
 
 /// The secrets of one command, and the mask that keeps them out of its output.

@@ -20,7 +20,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 pub use command_spec::{CommandSpec, Program};
-pub use mask::Mask;
+pub use mask::{Mask, MaskError};
 pub use output::{CapturedOutput, OutputRecorder};
 use termination::Termination;
 

@@ -70,6 +70,17 @@
 //! | a commit that is gone after `git gc` | `repositories::cut_off::commits_may_vanish` |
 //! | reftable, partial, shallow and namespaced repositories | `repositories::refused` |
 //! | more commits than are looked through for their authors | the unit tests of `ledger::facts`, with lower limits |
+//!
+//! Attacks by somebody who had the architecture, the format and the sources; each test lists its attacks by name:
+//!
+//! | protected | here |
+//! |---|---|
+//! | `server adopt` and `--recover` against those who are no owners | `with_sources::adopted_servers` |
+//! | clients against variables, included settings, unfit keys, time zones, look-alike names | `with_sources::client_surroundings` |
+//! | clients against a server that answers, prints or holds too much or what is no git's | `with_sources::hostile_servers` |
+//! | hooks against packets, variables, push options and earlier hooks | `with_sources::hook_input` |
+//! | hand-off programs against refused entries and misleading texts, pushes against unfit programs | `with_sources::handed_on` |
+//! | ledgers and branches against replays, force, ids of the other format, huge objects | `with_sources::pushed_updates` |
 
 mod forged_entries;
 mod g01_rewind;
@@ -90,3 +101,4 @@ mod g14_equal_content;
 mod g15_yanked_content;
 mod g16_renamed;
 mod outsider;
+mod with_sources;

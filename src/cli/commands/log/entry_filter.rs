@@ -344,7 +344,7 @@ mod tests {
                 ("approved 1", approved()),
             ];
             let filter = EntryFilter::new(Criteria {
-                change: Some("CHG-2".to_owned()),
+                change: Some("CHG-2".parse().unwrap()),
                 ..Criteria::default()
             });
             let found: Vec<&str> = entries

@@ -1,32 +1,16 @@
-//! The encodings in which programs print a secret without meaning to hide it: its lines, quoted for
-//! JSON, a URL or a shell, and base64.
-//!
-//! Each is a text to look for. Texts that are too short to tell from other output are left out.
+//! The encodings in which programs print a secret without meaning to hide it, for texts that are too
+//! short to be looked for in decoded output: quoted for JSON, a URL or a shell, and base64.
 
 use base64::Engine as _;
-use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
-/// The shortest line or encoded part of a secret that is looked for on its own. Shorter parts such
-/// as `{` and `-----` occur in other output too.
-const MIN_PART_BYTES: usize = 8;
-/// How many bytes a line of base64 encodes: 57 with 76 columns, as in MIME and `base64`, and 48
-/// with 64 columns, as in PEM and `openssl`.
-const BASE64_LINE_BYTES: [usize; 2] = [57, 48];
-
-/// Returns all texts to look for: the secret, its lines, and their encodings.
-pub(super) fn list_spellings(secret: &[u8]) -> Vec<Vec<u8>> {
-    let lines = secret
-        .split(|byte| *byte == b'\n')
-        .map(<[u8]>::trim_ascii)
-        .filter(|line| line.len() >= MIN_PART_BYTES);
-    // Programs often strip white space from the ends of what they read.
-    let plain_texts: Vec<&[u8]> = lines.chain([secret, secret.trim_ascii()]).collect();
-    let mut spellings: Vec<Vec<u8>> = Vec::new();
-    for plain in plain_texts {
-        spellings.push(plain.to_vec());
+/// Returns the encodings of a text that are looked for byte by byte: base64 of the text alone, and
+/// those of JSON, URLs and shells if `has_no_unescaped_form`, that is, if the text is too short to
+/// be found in decoded output.
+pub(super) fn list_spellings(plain: &[u8], has_no_unescaped_form: bool) -> Vec<Vec<u8>> {
+    let mut spellings = encode_base64(plain);
+    if has_no_unescaped_form {
         spellings.extend(percent_encode(plain));
-        spellings.extend(encode_base64(plain));
         if let Ok(text) = std::str::from_utf8(plain) {
             spellings.extend(quote_for_json(text));
             spellings.extend(quote_for_shell(text));
@@ -102,40 +86,9 @@ fn percent_encode(plain: &[u8]) -> Vec<Vec<u8>> {
     ]
 }
 
-/// Returns base64 forms: alone, folded into lines, and in the middle of a longer text, such as the
-/// header of a request.
+/// Returns the base64 of the text alone, with and without padding.
 fn encode_base64(plain: &[u8]) -> Vec<Vec<u8>> {
-    let mut spellings: Vec<String> = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD]
-        .map(|it| it.encode(plain))
-        .into();
-    let folded = BASE64_LINE_BYTES
-        .into_iter()
-        .filter(|width| plain.len() > *width)
-        .flat_map(|width| plain.chunks(width));
-    spellings.extend(
-        folded
-            .map(|line| STANDARD.encode(line))
-            .filter(|line| line.len() >= MIN_PART_BYTES),
-    );
-    for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-        spellings.extend(
-            (0..3)
-                .map(|preceding| encode_inner_base64(&engine, preceding, plain))
-                .filter(|inner| inner.len() >= MIN_PART_BYTES),
-        );
-    }
-    spellings.into_iter().map(String::into_bytes).collect()
-}
-
-/// Returns the base64 characters that depend only on the secret, if it is part of a longer text.
-/// `preceding` is the number of bytes before the secret modulo 3, because base64 encodes groups of
-/// three bytes.
-fn encode_inner_base64(engine: &GeneralPurpose, preceding: usize, plain: &[u8]) -> String {
-    let text = engine.encode([&[0; 2][..preceding], plain].concat());
-    // A character has six bits. Skip the characters that also encode bits of the preceding bytes.
-    let (first, end) = (
-        (preceding * 8).div_ceil(6),
-        (preceding + plain.len()) * 8 / 6,
-    );
-    text.get(first..end).unwrap_or_default().to_owned()
+    [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD]
+        .map(|it| it.encode(plain).into_bytes())
+        .into()
 }

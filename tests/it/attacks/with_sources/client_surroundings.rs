@@ -1,0 +1,233 @@
+//! What surrounds a client: variables, included settings, key files, time zones, names.
+
+use crate::harness::attack::strange;
+use crate::harness::{AttackRunner, Member, Project, Run, World};
+
+const POLICY: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n";
+
+/// Runs our program with one more variable.
+fn deploy_with<'w>(member: &Member<'w>, name: &str, value: &str, arguments: &[&str]) -> Run<'w> {
+    let mut command = member.repo.command("git-deploy");
+    Run::of(
+        member.repo.world(),
+        command.args(arguments).env(name, value),
+    )
+}
+
+/// Variables that point git elsewhere neither move an entry to another repository, nor bring objects
+/// or history from one. Either they are ignored, or the command says that it cannot go on.
+#[test]
+fn variables_redirect_no_client() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let ci = &project.ci;
+    let elsewhere = world.repo("elsewhere");
+    elsewhere.commit("api/x", "other\n", "Other");
+    let other = elsewhere.path().join(".git");
+    let path = |file: &str| other.join(file).to_string_lossy().into_owned();
+    let files = || -> Vec<_> {
+        let all = walkdir::WalkDir::new(&other).sort_by_file_name();
+        all.into_iter()
+            .map(|it| it.unwrap())
+            .map(|it| (it.path().to_owned(), it.metadata().unwrap().len()))
+            .collect()
+    };
+    let before = files();
+    for (name, value, is_ignored) in [
+        ("GIT_QUARANTINE_PATH", path("objects"), true),
+        ("GIT_OBJECT_DIRECTORY", path("objects"), true),
+        ("GIT_ALTERNATE_OBJECT_DIRECTORIES", path("objects"), true),
+        ("GIT_COMMON_DIR", other.to_string_lossy().into_owned(), true),
+        ("GIT_INDEX_FILE", path("index"), true),
+        ("GIT_GRAFT_FILE", path("HEAD"), true),
+        ("GIT_SHALLOW_FILE", path("HEAD"), false),
+        ("GIT_REPLACE_REF_BASE", "refs/heads/".to_owned(), true),
+        ("GIT_NAMESPACE", "x".to_owned(), false),
+        ("GIT_CONFIG_COUNT", "x".to_owned(), false),
+        ("GIT_CONFIG_PARAMETERS", "deploy.root=x".to_owned(), false),
+    ] {
+        world.advance("1m");
+        let tip = project.refs();
+        let run = deploy_with(ci, name, &value, &["record", "dev", "--all"]);
+        assert_eq!(run.succeeded(), is_ignored, "{name}: {run}");
+        assert_eq!(project.refs() != tip, is_ignored, "{name}: {run}");
+        assert_eq!(files(), before, "{name}: {run}");
+    }
+    project.audited();
+}
+
+/// Settings from an included file cannot make a clone trust another project or
+/// run a program while it only reads.
+#[test]
+fn injected_settings_change_no_trust() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let ci = &project.ci;
+    ci.deploy(&["record", "dev"]).ok();
+    let ran = world.path().join("home/ran");
+    let program = format!("touch {}", ran.display());
+    let included = world.path().join("home/included");
+    let wrong = "0123456789".repeat(4);
+    let include = ["config", "include.path", &*included.to_string_lossy()];
+    ci.repo.git(&include).ok();
+    for (attack, settings) in [
+        ("another root", format!("[deploy]\n\troot = {wrong}\n")),
+        (
+            "a program as signer",
+            format!("[deploy]\n\tsigner = {program}\n"),
+        ),
+        ("a pager", format!("[core]\n\tpager = {program}\n")),
+        ("a monitor", format!("[core]\n\tfsmonitor = {program}\n")),
+        (
+            "a filter",
+            format!("[filter \"x\"]\n\tsmudge = {program}\n"),
+        ),
+        (
+            "an external diff",
+            format!("[diff]\n\texternal = {program}\n"),
+        ),
+        (
+            "a text conversion",
+            format!("[diff \"x\"]\n\ttextconv = {program}\n"),
+        ),
+    ] {
+        std::fs::write(&included, settings).unwrap();
+        for arguments in [
+            &["status"][..],
+            &["log", "dev"],
+            &["show", "dev"],
+            &["check", "prod"],
+            &["diff", "dev", "prod"],
+        ] {
+            let run = ci.deploy(arguments);
+            assert!(!ran.exists(), "{attack}: {run}");
+            assert!(
+                attack != "another root" || !run.succeeded(),
+                "{attack}: {run}"
+            );
+        }
+    }
+    std::fs::write(&included, "[core]\n\tpager = cat\n").unwrap();
+    for arguments in [&["status"][..], &["log", "dev"], &["show", "dev"]] {
+        ci.deploy(arguments).ok();
+    }
+}
+
+/// A key that others can read or that is no key signs nothing, and is not read to its end.
+#[test]
+fn unfit_key_files_sign_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let ci = &project.ci;
+    let home = world.path().join("home");
+    let key = std::fs::read(home.join("ci.key")).unwrap();
+    let copy = home.join("copy.key");
+    let attacks = AttackRunner::of(&project);
+    let entry = ["record", "dev", "--all"];
+    for mode in [0o640, 0o604, 0o644, 0o660, 0o666, 0o777] {
+        std::fs::write(&copy, &key).unwrap();
+        std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(mode)).unwrap();
+        ci.repo
+            .git(&["config", "deploy.key", &copy.to_string_lossy()])
+            .ok();
+        let said = attacks.fails_locally(&format!("mode {mode:o}"), || ci.deploy(&entry));
+        assert!(said.contains("chmod 600"), "{said}");
+    }
+    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let huge = home.join("huge.key");
+    std::fs::File::create(&huge)
+        .unwrap()
+        .set_len(1 << 40)
+        .unwrap();
+    std::fs::set_permissions(&huge, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let public = home.join("ci.pub");
+    for file in [
+        &huge,
+        &public,
+        &home,
+        &"/dev/zero".into(),
+        &"/dev/null".into(),
+    ] {
+        ci.repo
+            .git(&["config", "deploy.key", &file.to_string_lossy()])
+            .ok();
+        attacks.fails_locally(&file.to_string_lossy(), || ci.deploy(&entry));
+    }
+    ci.repo
+        .git(&["config", "deploy.key", &copy.to_string_lossy()])
+        .ok();
+    ci.deploy(&entry).ok();
+    attacks.finish();
+}
+
+/// The time zone and git's dates of a client change no time in an entry, and none that is shown as
+/// UTC.
+#[test]
+fn time_zones_and_dates_change_no_entry() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let ci = &project.ci;
+    for (name, value) in [
+        ("TZ", "Pacific/Kiritimati"),
+        ("TZ", "XXX-99:99:99"),
+        ("TZ", ":/etc/passwd"),
+        ("TZ", "../../../../dev/zero"),
+        ("GIT_COMMITTER_DATE", "2099-01-01T00:00:00Z"),
+        ("GIT_AUTHOR_DATE", "@1 +9999"),
+        ("SOURCE_DATE_EPOCH", "1"),
+    ] {
+        world.advance("1m");
+        deploy_with(ci, name, value, &["record", "dev", "--all"]).ok();
+        let newest = &ci.deploy(&["log", "dev", "--json"]).ok().json()["entries"][0];
+        assert_eq!(
+            newest["at"],
+            world.now().to_string(),
+            "{name}={value}: {newest:#}"
+        );
+    }
+    project.audited();
+}
+
+/// A name that only looks like an environment's is none: other case, letters of other scripts,
+/// characters without width, other forms of Unicode, and words that read like options.
+#[test]
+fn similar_environments_are_unknown() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let ci = &project.ci;
+    let attacks = AttackRunner::of(&project);
+    for name in [
+        "Prod",
+        "PROD",
+        "pr\u{43e}d",
+        "prod\u{200b}",
+        "\u{202e}dorp",
+        "prod\u{301}",
+        "\u{ff50}rod",
+        " prod",
+        "prod ",
+        "prod/",
+        "./prod",
+        "refs/deploy/prod",
+        "prod\n",
+        "prod\u{0}",
+        "--prod",
+    ]
+    .iter()
+    .filter(|name| !name.contains('\0'))
+    {
+        for arguments in [
+            vec!["record", name],
+            vec!["approve", name],
+            vec!["lock", name, "-m", "x"],
+            vec!["check", name],
+            vec!["log", name],
+        ] {
+            let said = attacks.fails_locally(&format!("{arguments:?}"), || ci.deploy(&arguments));
+            assert_eq!(strange(&said), None, "{arguments:?}: {said:?}");
+        }
+    }
+    ci.deploy(&["record", "dev"]).ok();
+    attacks.finish();
+}
