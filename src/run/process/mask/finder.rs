@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::nfa::contiguous::NFA;
-use aho_corasick::{Anchored, MatchError, SelectionError};
+use aho_corasick::{Anchored, BuildError, MatchError};
 
 /// How many symbols in a row may be skipped within a text. It bounds what is held back.
 const MAX_SKIPPED: usize = 256;
@@ -15,7 +15,7 @@ const MAX_SKIPPED: usize = 256;
 pub enum MaskError {
     /// They are too large.
     #[error("the secrets are too large to be masked in output")]
-    TooLarge(#[from] SelectionError),
+    TooLarge(#[from] BuildError),
     /// The search cannot start.
     #[error("output cannot be searched for secrets")]
     Start(#[from] MatchError),
