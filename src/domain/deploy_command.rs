@@ -112,7 +112,7 @@ impl<'a> DeployCommand<'a> {
     /// Adds options, as they are typed.
     #[must_use]
     pub fn options(mut self, options: &str) -> Self {
-        self.options = options.to_owned();
+        options.clone_into(&mut self.options);
         self
     }
 
