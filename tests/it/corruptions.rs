@@ -15,7 +15,7 @@ use crate::harness::{Repo, World};
 
 /// Whether git's own unverified refs are checked, in a clone with the refspec that README.md gives
 /// to auditors. Such clones are not verified yet.
-const CHECKS_README_CLONES: bool = false;
+const CHECKS_README_CLONES: bool = true;
 
 /// Returns the whole table.
 fn rows() -> Vec<Row> {
