@@ -78,9 +78,6 @@ impl GitCommand {
         subcommand: &'static str,
     ) -> Self {
         let mut command = Command::new("git");
-        for setting in settings {
-            command.args(["-c", setting]);
-        }
         for variable in REDIRECTING_VARIABLES.into_iter().chain(SIGNING_VARIABLES) {
             command.env_remove(variable);
         }

@@ -52,9 +52,15 @@ pub(super) struct FrozenFolder(PathBuf);
 
 impl FrozenFolder {
     /// Prepares a git command that uses this folder.
-    pub(super) fn git(&self, repository: &Repository, subcommand: &'static str) -> GitCommand {
+    pub(super) fn git(
+        &self,
+        repository: &Repository,
+        settings: &[&str],
+        subcommand: &'static str,
+    ) -> GitCommand {
         let (git_dir, work_dir) = (repository.git_dir(), repository.work_dir());
-        GitCommand::with_settings(git_dir, work_dir, &SETTINGS, subcommand)
+        let settings = [&SETTINGS, settings].concat();
+        GitCommand::with_settings(git_dir, work_dir, &settings, subcommand)
             .env("GIT_DIR", &self.0)
             .env(
                 "GIT_OBJECT_DIRECTORY",

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::command::{GitCommand, GitOutput};
+use super::command::GitOutput;
 use super::error::{Error, Result, printable_tail};
 use super::refs::is_valid_ref_name;
 use super::repo::Repository;
@@ -62,7 +62,7 @@ impl Repository {
     /// remote no longer has, so that a deleted ledger is noticed. Fetches no tags, submodules or
     /// anything else that git's settings would add.
     pub fn fetch(&self, remote: &str, refspecs: &[&str]) -> Result<()> {
-        GitCommand::with_settings(self.git_dir(), self.work_dir(), &[NEGOTIATION], "fetch")
+        self.git_with_settings(&[NEGOTIATION], "fetch")
             .args([
                 "--quiet",
                 "--prune",

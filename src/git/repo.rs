@@ -204,11 +204,18 @@ impl Repository {
     /// frozen, the process uses the frozen one, except to read or change the configuration itself and
     /// to list the worktrees.
     pub fn git(&self, command: &'static str) -> GitCommand {
+        self.git_with_settings(&[], command)
+    }
+
+    /// Prepares the same with settings of the form `name=value`, which override those of the user.
+    pub(super) fn git_with_settings(&self, settings: &[&str], command: &'static str) -> GitCommand {
         let frozen = self.shared.frozen.lock();
         let frozen = frozen.unwrap_or_else(PoisonError::into_inner).clone();
         match frozen {
-            Some(folder) if !matches!(command, "config" | "worktree") => folder.git(self, command),
-            _ => self.unfrozen_git(command),
+            Some(folder) if !matches!(command, "config" | "worktree") => {
+                folder.git(self, settings, command)
+            }
+            _ => GitCommand::with_settings(self.git_dir(), self.work_dir(), settings, command),
         }
     }
 

@@ -109,6 +109,7 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
             "src/cli/policy_file.rs",
             "src/git/durable.rs",
             "src/git/object_write.rs",
+            "src/git/repository_files.rs",
             "src/server/file_replacement.rs",
             "src/server/lock.rs",
             "src/signing/key.rs",
@@ -130,6 +131,8 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         &[
             "src/git/durable.rs",
             "src/git/quarantine.rs",
+            // The folder has the mode of the refs in a shared repository.
+            "src/git/repository_files.rs",
             "src/run/digest.rs",
         ],
         "folders are private, whatever the umask: git::private_files",

@@ -549,13 +549,13 @@ fn lost_notes_can_be_restored() {
     let note = || alice.git(&["notes", "--ref=deploy", "show", "HEAD"]);
     let before = note().ok().text();
     alice.git(&["update-ref", "-d", "refs/notes/deploy"]).ok();
-    let audit = alice.deploy(&["audit"]).ok();
+    let audit = alice.deploy(&["audit"]).fails(1);
     assert!(
         audit
             .text()
-            .contains("this clone has none: git deploy sync"),
+            .contains("they were deleted, or never written: git deploy notes rebuild"),
         "{audit}"
     );
-    alice.deploy(&["sync"]).ok();
+    alice.deploy(&["notes", "rebuild"]).ok();
     assert_eq!(note().ok().text(), before);
 }

@@ -15,8 +15,9 @@ use policy_in_force::{require_environments, restore_policy_file};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::append_error::sync_ledgers;
+use crate::cli::append_error::{explain_sync_error, sync_ledgers};
 use crate::cli::baseline::{self, BaselineArg, BaselineCommits};
+use crate::cli::diagnostics::explain_notes_error;
 use crate::cli::key_lookup::{self, KeySource, open_signer, require_default_key_path};
 use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy, write_new_file};
 use crate::cli::repository::{find_remote, open_repository};
@@ -130,6 +131,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         }
     } else {
         configure_git(&repository, None)?;
+        // An earlier process may have been killed before it wrote the notes of an entry.
+        let ledgers = repository
+            .local_ledgers()
+            .map_err(|error| explain_sync_error(ui, error))?;
+        repository
+            .update_notes(&ledgers.tips)
+            .map_err(explain_notes_error)?;
     }
     if args.pre_push {
         install_pre_push(&repository, ui)?;

@@ -308,7 +308,7 @@ fn changed_signature_files_are_refused() {
             format!("{signature}{}", "x".repeat(10_000)).as_bytes(),
         )],
     );
-    attacks.cannot_tell("more than a signature", &["chain"], || {
+    attacks.refused("more than a signature", &["chain"], || {
         ci.push(&[&format!("{long}:refs/deploy/dev")])
     });
     ci.push(&[&format!("{good}:refs/deploy/dev")]).ok();

@@ -137,7 +137,7 @@ fn oversized_entries_are_refused_quickly() {
     let push = |id: &str| ci.push(&[&format!("+{id}:refs/deploy/dev")]);
     let entry = |attack: &str, edit: &dyn Fn(&str) -> String| {
         let id = ci.resigned(&good, |text| edit(text).into_bytes());
-        attacks.cannot_tell(attack, &["chain"], || push(&id));
+        attacks.refused(attack, &["chain"], || push(&id));
     };
     entry("an entry that is too long", &|text| {
         text.replace("incident", &"x".repeat(600_000))
@@ -151,14 +151,14 @@ fn oversized_entries_are_refused_quickly() {
         &good,
         &[&["--cacheinfo", &format!("100644,{bomb},entry.json")]],
     );
-    attacks.cannot_tell("an entry that unpacks to 150 MB", &["chain"], || {
+    attacks.refused("an entry that unpacks to 150 MB", &["chain"], || {
         push(&bombed)
     });
     let bombed = ci.retree(
         &good,
         &[&["--cacheinfo", &format!("100644,{bomb},entry.json.minisig")]],
     );
-    attacks.cannot_tell("a signature that unpacks to 150 MB", &["chain"], || {
+    attacks.refused("a signature that unpacks to 150 MB", &["chain"], || {
         push(&bombed)
     });
     // Numbers at the end of what there is.
@@ -179,7 +179,7 @@ fn oversized_entries_are_refused_quickly() {
     alice.deploy(&["sync"]).ok();
     let text = project.policy(POLICY) + "# " + &"x".repeat(1 << 20);
     let long = super::forged_entries::publish(alice, &text);
-    attacks.cannot_tell("a policy that is too long", &["chain"], || {
+    attacks.refused("a policy that is too long", &["chain"], || {
         alice.push(&[&format!("{long}:refs/deploy/policy")])
     });
     attacks.finish();

@@ -98,7 +98,7 @@ fn files_of_a_run_are_private() {
     assert_private(&files);
     play.nothing_left();
     let in_git = repo.path().join(".git/git-deploy");
-    assert!(!in_git.exists(), "something is in {}", in_git.display());
+    assert_private(&in_git);
 }
 
 /// The folder of a user is made private if an earlier version or the user left it open.

@@ -35,7 +35,6 @@ attempt not-its-own append $HOME/loot-of-web/file
 attempt device mknod $TMPDIR/device b 8 0
 attempt tmp sh -c 'f=$(mktemp /tmp/git-deploy-test-XXXXXX) && echo x > $f && rm $f'
 attempt scratch sh -c 'mkdir $TMPDIR/a && echo x > $TMPDIR/a/b && mv $TMPDIR/a/b $TMPDIR/c'
-attempt plan-file append $DEPLOY_PLAN
 attempt checkout sh -c 'chmod u+w . && echo x > new'
 attempt writable sh -c 'mkdir -p $HOME/loot/a && echo x > $HOME/loot/a/b && mv $HOME/loot/a/b $HOME/loot/c && ln -sf c $HOME/loot/d'
 attempt writable-file append $HOME/one-file
@@ -67,10 +66,9 @@ const DENIED: [&str; 18] = [
     "not-its-own",
 ];
 /// What every mode allows.
-const ALLOWED: [&str; 9] = [
+const ALLOWED: [&str; 8] = [
     "tmp",
     "scratch",
-    "plan-file",
     "checkout",
     "writable",
     "writable-file",
