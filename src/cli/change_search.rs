@@ -7,10 +7,12 @@
 mod answers;
 mod reverts;
 mod running;
+mod search_target;
 
 use std::collections::{BTreeMap, HashMap};
 
 use answers::answer_for_missing;
+use search_target::{SEARCH_LIMIT, SearchTarget};
 
 use crate::cli::read_context::EnvironmentSnapshot;
 use crate::cli::workspace::Workspace;
@@ -21,9 +23,6 @@ use crate::git::{Commit, Error};
 use crate::ledger::facts::{FactGatherer, PathCommits};
 use crate::run::default_description::read_subject;
 use crate::view::contains::{ComponentAnswer, ComponentContainment, MatchKind};
-
-/// The maximum number of commits to search for the same change.
-const SEARCH_LIMIT: usize = 2_000;
 
 /// Searches for changes in what one environment runs.
 pub(super) struct ChangeSearch<'a> {
@@ -48,15 +47,6 @@ pub(super) struct RunningVersion {
 enum Merges {
     Include,
     Skip,
-}
-
-/// What to look for in a component.
-#[derive(Clone, Copy)]
-enum SearchTarget {
-    /// The change that one commit makes.
-    Change(CommitId),
-    /// Everything in the history of a commit.
-    All(CommitId),
 }
 
 impl SearchTarget {

@@ -16,18 +16,11 @@ use std::sync::{Arc, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
-use super::command::GitCommand;
 use super::error::{Error, Result};
+use super::frozen_folder::FrozenFolder;
 use super::private_files::{append_to_file, create_folder};
 use super::repo::Repository;
 
-/// Settings that git commands get while the configuration is frozen. Without the index and the other
-/// worktrees, `git gc` would remove objects that these use.
-const SETTINGS: [&str; 3] = [
-    "core.hooksPath=/dev/null",
-    "gc.auto=0",
-    "maintenance.auto=false",
-];
 /// What the folder has in common with the repository, apart from the objects. Git creates
 /// `packed-refs` and `shallow` through a link, but not a folder.
 const LINKS: [(&str, bool); 4] = [
@@ -46,42 +39,17 @@ const OMITTED: [&[u8]; 4] = [
 /// How much of a hook is compared, in bytes.
 const MAX_HOOK_BYTES: u64 = 16 << 20;
 
-/// The folder that git commands use instead of the repository's git folder.
-#[derive(Debug)]
-pub(super) struct FrozenFolder(PathBuf);
-
-impl FrozenFolder {
-    /// Prepares a git command that uses this folder.
-    pub(super) fn git(
-        &self,
-        repository: &Repository,
-        settings: &[&str],
-        subcommand: &'static str,
-    ) -> GitCommand {
-        let (git_dir, work_dir) = (repository.git_dir(), repository.work_dir());
-        let settings = [&SETTINGS, settings].concat();
-        GitCommand::with_settings(git_dir, work_dir, &settings, subcommand)
-            .env("GIT_DIR", &self.0)
-            .env(
-                "GIT_OBJECT_DIRECTORY",
-                repository.common_dir().join("objects"),
-            )
-            .env("GIT_CONFIG_SYSTEM", self.0.join("system"))
-            .env("GIT_CONFIG_GLOBAL", self.0.join("global"))
-    }
-}
-
 /// The configuration and the hooks of a repository at one time. Until it is dropped, the git
 /// commands of the repository use this configuration.
 pub struct FrozenConfig<'r> {
     repository: &'r Repository,
     listing: Vec<u8>,
     hooks_folder: PathBuf,
-    hooks: BTreeMap<OsString, Hook>,
+    hooks: BTreeMap<OsString, HookState>,
 }
 
 /// The mode of a hook, and the digest of its bytes.
-type Hook = (u32, [u8; 32]);
+type HookState = (u32, [u8; 32]);
 
 impl Repository {
     /// Copies the configuration to a new folder at this path. Git commands use the copy until the
@@ -103,7 +71,7 @@ impl Repository {
             .frozen
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *frozen = Some(Arc::new(FrozenFolder(folder.to_owned())));
+        *frozen = Some(Arc::new(FrozenFolder::new(folder)));
         Ok(FrozenConfig {
             repository: self,
             listing,
@@ -148,7 +116,7 @@ fn list_config(repository: &Repository) -> Result<Vec<u8>> {
 }
 
 /// Reads the hooks in a folder. A missing folder has none.
-fn read_hooks(folder: &Path) -> io::Result<BTreeMap<OsString, Hook>> {
+fn read_hooks(folder: &Path) -> io::Result<BTreeMap<OsString, HookState>> {
     let entries = match fs::read_dir(folder) {
         Err(error)
             if matches!(

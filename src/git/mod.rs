@@ -21,6 +21,7 @@ pub mod content;
 mod durable;
 pub mod error;
 pub mod frozen_config;
+mod frozen_folder;
 mod lfs;
 mod missing_commits;
 pub mod notes_tree;

@@ -11,7 +11,7 @@ use super::cache::Cache;
 use super::command::GitCommand;
 use super::durable::UnsyncedObjects;
 use super::error::{Error, Result};
-use super::frozen_config::FrozenFolder;
+use super::frozen_folder::FrozenFolder;
 use super::object_id::HashKind;
 use super::object_store::open_object_store;
 use super::quarantine::Quarantine;
@@ -212,9 +212,13 @@ impl Repository {
         let frozen = self.shared.frozen.lock();
         let frozen = frozen.unwrap_or_else(PoisonError::into_inner).clone();
         match frozen {
-            Some(folder) if !matches!(command, "config" | "worktree") => {
-                folder.git(self, settings, command)
-            }
+            Some(folder) if !matches!(command, "config" | "worktree") => folder.git(
+                self.git_dir(),
+                self.work_dir(),
+                &self.common_dir().join("objects"),
+                settings,
+                command,
+            ),
             _ => GitCommand::with_settings(self.git_dir(), self.work_dir(), settings, command),
         }
     }

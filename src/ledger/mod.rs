@@ -14,7 +14,7 @@ pub mod entry_validator;
 pub mod facts;
 mod genesis;
 mod ledger_commit;
-mod ledger_refs;
+pub mod ledger_refs;
 pub mod local_ledgers;
 mod missing_tags;
 pub mod notes;
@@ -34,7 +34,6 @@ use std::collections::BTreeMap;
 pub use commit_movement::{CommitMovement, MovedCommits, MovementKind, MovementReader};
 pub use genesis::{Project, genesis_bytes, project_genesis_bytes};
 pub use ledger_commit::{LedgerCommit, entry_commit_bytes};
-pub use ledger_refs::JunkRef;
 pub use state_reader::{POLICY_LIMIT, StateReader};
 
 use crate::domain::id::EntryId;

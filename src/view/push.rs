@@ -16,7 +16,7 @@ const MAX_LINE_CHARS: usize = 500;
 
 /// One ref update of a push.
 #[derive(Debug, Clone, Copy)]
-pub struct JudgedUpdate<'a> {
+pub struct UpdateReport<'a> {
     /// The full name of the ref.
     pub ref_name: &'a str,
     /// What the update contains, in words.
@@ -37,7 +37,7 @@ pub enum Acceptance {
 }
 
 /// Renders the report, styled, without a final newline. Returns `None` if every rule passes.
-pub fn render_report(updates: &[JudgedUpdate<'_>], acceptance: Acceptance) -> Option<String> {
+pub fn render_report(updates: &[UpdateReport<'_>], acceptance: Acceptance) -> Option<String> {
     let reported: Vec<_> = updates
         .iter()
         .filter(|update| !update.verdict.is_allowed())
@@ -70,7 +70,7 @@ pub fn render_report(updates: &[JudgedUpdate<'_>], acceptance: Acceptance) -> Op
 }
 
 /// Renders one update.
-fn render_update(update: &JudgedUpdate<'_>) -> Vec<String> {
+fn render_update(update: &UpdateReport<'_>) -> Vec<String> {
     let word = match (update.verdict.decision(), update.is_enforced) {
         (decision @ Decision::Refused, true) => decision.word(),
         (_, true) => Decision::CannotTell.word(),
@@ -112,13 +112,13 @@ mod tests {
     use super::*;
     use crate::domain::verdict::{Check, Rule};
 
-    fn plain(updates: &[JudgedUpdate<'_>]) -> String {
+    fn plain(updates: &[UpdateReport<'_>]) -> String {
         anstream::adapter::strip_str(&render_report(updates, Acceptance::WholePush).unwrap())
             .to_string()
     }
 
-    fn update(verdict: &Verdict) -> JudgedUpdate<'_> {
-        JudgedUpdate {
+    fn update(verdict: &Verdict) -> UpdateReport<'_> {
+        UpdateReport {
             ref_name: "refs/deploy/prod",
             summary: Some("api 1.4.2, 2affccc97fa0"),
             verdict,
@@ -150,7 +150,7 @@ mod tests {
                                   left
           ✓ 3 other rules
         ");
-        insta::assert_snapshot!(plain(&[JudgedUpdate { is_enforced: false, summary: None, ..update(&verdict) }]), @r"
+        insta::assert_snapshot!(plain(&[UpdateReport { is_enforced: false, summary: None, ..update(&verdict) }]), @r"
         git-deploy: would be refused, but is accepted because the policy does not enforce its rules  refs/deploy/prod
           ✗ approvals             1 of 2: bob ✓, needs one of carol, dana
                                   → git deploy approve prod 2affccc97fa0
@@ -184,7 +184,7 @@ mod tests {
         let verdict = Verdict {
             checks: vec![Check::fail(Rule::Chain, format!("\u{1b}[2J\n{}", "x".repeat(9_000))); 60],
         };
-        let hostile = JudgedUpdate {
+        let hostile = UpdateReport {
             ref_name: "refs/deploy/\u{1b}]0;x",
             summary: Some("\u{202e}"),
             verdict: &verdict,

@@ -1,6 +1,6 @@
 //! Explains why a change was not found.
 
-use super::{SEARCH_LIMIT, SearchTarget};
+use super::search_target::{SEARCH_LIMIT, SearchTarget};
 use crate::domain::id::{CommitId, Oid};
 use crate::view::contains::ComponentAnswer;
 

@@ -97,12 +97,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     report_lfs_pointers(ui, &workspace, deployment);
     let snapshot = read_context::read_environment(&workspace, name.as_str())?;
     let mut undeclared = read_context::find_undeclared(&workspace.policy, snapshot.state());
-    undeclared.retain(|name| {
-        deployment
-            .components
-            .iter()
-            .all(|it| it.target.component != *name)
-    });
+    undeclared.retain(|name| !deployment.targets().any(|it| it.component == *name));
     let report = DeploymentCheck {
         environment: &name,
         commit,

@@ -312,9 +312,9 @@ fn is_governed(
 }
 
 fn print_verdicts(ui: &Ui, verdicts: &[UpdateVerdict], acceptance: Acceptance) {
-    let updates: Vec<push::JudgedUpdate<'_>> = verdicts
+    let updates: Vec<push::UpdateReport<'_>> = verdicts
         .iter()
-        .map(|it| push::JudgedUpdate {
+        .map(|it| push::UpdateReport {
             ref_name: &it.name,
             summary: it.description.as_deref(),
             verdict: &it.verdict,

@@ -82,7 +82,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .as_deref()
         .map(|name| workspace.find_environment(name))
         .transpose()?;
-    if let Some((env, _)) = &only {
+    let only = only.map(|(env, _)| env);
+    if let Some(env) = &only {
         workspace
             .tip(env.ledger())
             .context(ErrorKind::CannotTell, "cannot read the ledger")?;
@@ -98,16 +99,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let mut walks = Vec::new();
     for (ledger, tip) in workspace.tips() {
         let is_shown = match &only {
-            Some((env, _)) => env.ledger() == ledger,
+            Some(env) => env.ledger() == ledger,
             None => args.all || ledger.is_environment(),
         };
         if is_shown {
-            let unfinished_starts = find_parents_of_unfinished_starts(
-                &workspace.read_state(ledger, &Scope::Components(BTreeSet::new()))?,
-            );
+            let state = workspace.read_state(ledger, &Scope::Components(BTreeSet::new()))?;
             let filter = CommitFilter {
-                env: only.as_ref().map(|(env, _)| env.clone()),
-                parents_of_unfinished_starts: unfinished_starts,
+                env: only.clone(),
+                parents_of_unfinished_starts: find_parents_of_unfinished_starts(&state),
                 includes_all: args.all,
                 with_approvals: has_criteria,
                 components: args.components.clone(),

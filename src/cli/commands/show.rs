@@ -1,11 +1,13 @@
 //! `git deploy show`: shows the path of one commit to production: its builds and tests, where it
 //! ran, and what blocks the next step.
 
+mod commit_reader;
 mod current;
 mod evidence;
 mod inclusion;
 mod next_step;
 
+use commit_reader::CommitReader;
 use evidence::summarize_evidence;
 use inclusion::{Inclusion, InclusionFinder};
 use next_step::PromotionProgress;
@@ -18,9 +20,8 @@ use crate::domain::history::{AttemptFailure, History, LatestEvent, RunSubject};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::rules::SKEW;
-use crate::domain::time::Time;
 use crate::ledger::deployment_history::read_recent_histories;
-use crate::ledger::facts::{FactGatherer, PathCommits};
+use crate::ledger::facts::PathCommits;
 use crate::view::deployment_details::DeploymentDetails;
 use crate::view::show::{
     self, CommitReport, EnvironmentRow, EvidenceRow, IncludedWith, RunRow, RunState,
@@ -83,19 +84,6 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     ui.print(show::render_text(&report, ui.width(), ui.now(), ui.dates()));
     read_context::print_fetch_age(&workspace, ui);
     Ok(())
-}
-
-/// Collects what the ledgers contain about one commit.
-struct CommitReader<'a> {
-    workspace: &'a Workspace,
-    gatherer: &'a FactGatherer<'a>,
-    commit: CommitId,
-    /// When the commit was made. Entries before this time, less the tolerance for clocks, cannot be
-    /// about the commit and are not read.
-    commit_time: Time,
-    is_merge: bool,
-    path_commits: PathCommits<'a>,
-    inclusion_finder: InclusionFinder<'a>,
 }
 
 impl CommitReader<'_> {

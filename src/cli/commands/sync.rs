@@ -5,7 +5,7 @@ use crate::cli::expected_project::report_missing_pin;
 use crate::cli::repository::{REMOTE_SETTING, find_remote, open_repository};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_error, sync_report};
 use crate::git::Repository;
-use crate::ledger::JunkRef;
+use crate::ledger::ledger_refs::JunkRef;
 use crate::ledger::sync::{SyncError, SyncResult};
 
 /// Fetch the ledgers, verify new entries and show them

@@ -107,24 +107,7 @@ impl DeployRunner<'_> {
         // A failure or an interruption matters more than a plan that was not accepted.
         let has_failed = !report.errors.is_empty() || self.cancellation.is_draining();
         if !report.refused_plans.is_empty() && !has_failed {
-            let names: Vec<&str> = report
-                .refused_plans
-                .iter()
-                .map(ComponentName::as_str)
-                .collect();
-            let component_list = names.join(", ");
-            let message = if names.len() == 1 {
-                format!(
-                    "the plan of {component_list} has changed since it was confirmed: it was not applied"
-                )
-            } else {
-                format!(
-                    "the plans of {component_list} have changed since they were confirmed: they were not applied"
-                )
-            };
-            return Err(
-                CliError::new(ErrorKind::Waiting, message).hint(format!("git deploy run {name}"))
-            );
+            return Err(explain_refused_plans(report).hint(format!("git deploy run {name}")));
         }
         let failures = report.list_failures();
         let subject = describe_deployment(kind, name);
@@ -212,4 +195,24 @@ pub(super) fn describe_deployment(kind: entry::DeploymentKind, name: &EnvName) -
         entry::DeploymentKind::Exec => format!("the command in {name}"),
         _ => format!("the deployment to {name}"),
     }
+}
+
+/// Returns the error for plans that have changed since they were confirmed.
+fn explain_refused_plans(report: &RunReport) -> CliError {
+    let names: Vec<&str> = report
+        .refused_plans
+        .iter()
+        .map(ComponentName::as_str)
+        .collect();
+    let component_list = names.join(", ");
+    let message = if names.len() == 1 {
+        format!(
+            "the plan of {component_list} has changed since it was confirmed: it was not applied"
+        )
+    } else {
+        format!(
+            "the plans of {component_list} have changed since they were confirmed: they were not applied"
+        )
+    };
+    CliError::new(ErrorKind::Waiting, message)
 }

@@ -63,12 +63,7 @@ fn check_component(
         previous_log::previous_history(ctx, source, change)?,
     );
     if change.is_removal() {
-        let command = DeployCommand::new(ctx.policy, source)
-            .commit(commit)
-            .kind(DeploymentKind::Destroy)
-            .only_later(component, COMPONENT_OPTIONS);
-        let violation = check_removal(source, change, previous_state, &history);
-        return Ok(violation.map(|it| it.remedy(command.to_string())));
+        return Ok(check_removal(ctx, source, change, previous_state, &history));
     }
     let mut command = ctx.deploy_command(source, &change.target);
     if ctx.has_several_commits() {
@@ -118,6 +113,7 @@ fn check_component(
 
 /// Checks that a removed component was removed from the previous environment, or never ran there.
 fn check_removal(
+    ctx: &Context<'_>,
     source: &EnvName,
     change: &ComponentChange,
     previous_state: EnvState<'_>,
@@ -128,7 +124,12 @@ fn check_removal(
         previous_log::find_absences(history, change).any(|period| period.untrusted.is_none());
     let may_run = previous_state.commit(component).is_some()
         || previous_state.unknown_since(component).is_some();
-    (!was_removed && may_run).then(|| Violation::new(format!("{source} still has it")))
+    let command = DeployCommand::new(ctx.policy, source)
+        .commit(change.target.commit)
+        .kind(DeploymentKind::Destroy)
+        .only_later(component, COMPONENT_OPTIONS);
+    (!was_removed && may_run)
+        .then(|| Violation::new(format!("{source} still has it")).remedy(command.to_string()))
 }
 
 /// Describes that the commit never ran, and whether its content did.

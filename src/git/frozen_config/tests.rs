@@ -1,6 +1,7 @@
 //! Tests of frozen configurations: the copy has the same settings, and changes are found.
 
 use super::*;
+use crate::git::frozen_folder::SETTINGS;
 use crate::git::tests::TestRepository;
 
 /// Returns the settings that a repository's git commands use, without the ones that are added.

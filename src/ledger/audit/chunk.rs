@@ -14,10 +14,11 @@ use super::references::{
     LedgerReferences, MissingReference, PublishRecord, SeenPosition, record_seen,
 };
 use super::remarks::RemarkCollector;
-use crate::domain::entry::{Action, Statement};
+use crate::domain::entry::{Action, Entry, Statement, Verified};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
+use crate::domain::rules::Facts;
 use crate::domain::verdict::{CheckResult, Rule};
 use crate::git::error::Result;
 use crate::git::repo::Repository;
@@ -157,7 +158,6 @@ impl<'a> ChunkAuditor<'a> {
     ) -> ValidatedEntry {
         let ChunkContext {
             index,
-            present_policy,
             wants_notes,
             on_validated,
             ..
@@ -196,20 +196,31 @@ impl<'a> ChunkAuditor<'a> {
             }
         }
         if let (Some(entry), Some(facts)) = (&validated.entry, &validated.facts) {
-            let collector = RemarkCollector {
-                index,
-                present_policy: present_policy.map(AsRef::as_ref),
-            };
-            let seen = entry.statement().seen.get(&LedgerName::policy());
-            let seen_policy =
-                seen.and_then(|tip| self.validator.gatherer.policy_at(*tip).ok().flatten());
-            result
-                .remarks
-                .extend(collector.collect(id, entry, seen_policy.as_deref(), facts));
-            collector.count_removed_key(id, entry, &mut result.references.removed_keys);
+            self.collect_remarks(id, entry, facts, result);
         }
         on_validated(1);
         validated
+    }
+
+    /// Collects the remarks about an entry.
+    fn collect_remarks(
+        &self,
+        id: EntryId,
+        entry: &Entry<Verified>,
+        facts: &Facts,
+        result: &mut ChunkResult,
+    ) {
+        let collector = RemarkCollector {
+            index: self.shared.index,
+            present_policy: self.shared.present_policy.map(AsRef::as_ref),
+        };
+        let seen = entry.statement().seen.get(&LedgerName::policy());
+        let seen_policy =
+            seen.and_then(|tip| self.validator.gatherer.policy_at(*tip).ok().flatten());
+        result
+            .remarks
+            .extend(collector.collect(id, entry, seen_policy.as_deref(), facts));
+        collector.count_removed_key(id, entry, &mut result.references.removed_keys);
     }
 
     /// Records which entries an entry names that are not in the other ledgers.

@@ -21,20 +21,7 @@ pub(super) fn check_order(index: &ChainIndex, audited: &mut [LedgerAudit]) {
     let Some((_, policy_chain)) = index.chain(&policy_audit.ledger) else {
         return;
     };
-    // A publish that is invalid, or follows an invalid one, orders nothing.
-    let failures = policy_audit.findings.iter();
-    let first_invalid = failures
-        .filter(|finding| finding.outcome == CheckResult::Fail)
-        .map(|finding| {
-            finding
-                .entry
-                .and_then(|id| policy_chain.position(id))
-                .unwrap_or(0)
-        })
-        .min()
-        .unwrap_or(usize::MAX);
-    let mut publishes = policy_audit.references.publishes.clone();
-    publishes.retain(|publish| publish.position < first_invalid);
+    let publishes = list_valid_publishes(policy_audit, policy_chain);
     for audit in audited
         .iter_mut()
         .filter(|audit| audit.ledger.is_environment())
@@ -76,6 +63,19 @@ pub(super) fn check_order(index: &ChainIndex, audited: &mut [LedgerAudit]) {
             }
         }
     }
+}
+
+/// Lists the publishes that order other entries: those before the first invalid entry of the policy.
+fn list_valid_publishes(audit: &LedgerAudit, chain: &IndexedChain) -> Vec<PublishRecord> {
+    let failures = audit.findings.iter();
+    let first_invalid = failures
+        .filter(|finding| finding.outcome == CheckResult::Fail)
+        .map(|finding| finding.entry.and_then(|id| chain.position(id)).unwrap_or(0))
+        .min()
+        .unwrap_or(usize::MAX);
+    let mut publishes = audit.references.publishes.clone();
+    publishes.retain(|publish| publish.position < first_invalid);
+    publishes
 }
 
 /// Returns the position of the ledger's tip that a publish names.

@@ -39,7 +39,7 @@ pub fn check_refs(repository: &Repository) -> Vec<AuditFinding> {
 /// Describes the refs below `refs/deploy/` that are no ledgers.
 fn find_junk(repository: &Repository) -> Result<Vec<String>> {
     let junk = repository.ledger_refs_below(PREFIX)?.junk;
-    let describe = |junk: crate::ledger::JunkRef| {
+    let describe = |junk: crate::ledger::ledger_refs::JunkRef| {
         let removal = junk
             .word()
             .map(|word| format!(": git update-ref -d {word}"));

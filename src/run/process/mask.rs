@@ -5,6 +5,7 @@
 //! looked for (see [`forms`]), and the part of the output that stands for one is replaced. It cannot
 //! stop a command that encodes a secret differently on purpose.
 
+mod classes;
 mod escapes;
 mod finder;
 mod forms;

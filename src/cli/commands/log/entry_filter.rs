@@ -41,12 +41,12 @@ struct VisitedDeployment {
     deployment: Deployment,
     /// Whether it succeeded, which uses its approvals up.
     has_succeeded: bool,
-    selection: Selection,
+    selection: EntrySelection,
 }
 
 /// Which of the criteria a deployment matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Selection {
+enum EntrySelection {
     /// All of them.
     Selected,
     /// All except the person.
@@ -138,9 +138,9 @@ impl EntryFilter {
             .or_else(|| start.and_then(Statement::deployment));
         if let Some(deployment) = deployment {
             let selection = match (criteria.matches_deployment(deployment), is_of_person) {
-                (true, true) => Selection::Selected,
-                (true, false) => Selection::ByAnyone,
-                (false, _) => Selection::LeftOut,
+                (true, true) => EntrySelection::Selected,
+                (true, false) => EntrySelection::ByAnyone,
+                (false, _) => EntrySelection::LeftOut,
             };
             let this = VisitedDeployment {
                 deployment: deployment.clone(),
@@ -149,9 +149,9 @@ impl EntryFilter {
             };
             visited.retain(|newer| !this.uses_up_approvals_of(newer));
             visited.push(this);
-            return selection == Selection::Selected;
+            return selection == EntrySelection::Selected;
         }
-        let has = |selection: Selection, relies: &dyn Fn(&VisitedDeployment) -> bool| {
+        let has = |selection: EntrySelection, relies: &dyn Fn(&VisitedDeployment) -> bool| {
             let mut matching = visited.iter().filter(|it| it.selection == selection);
             matching.any(relies)
         };
@@ -160,8 +160,9 @@ impl EntryFilter {
             Action::Revoke(revoke) => &|it| it.is_of_revoked(revoke),
             _ => return is_of_person && !criteria.need_deployment(),
         };
-        has(Selection::Selected, relies)
-            || is_of_person && (!criteria.need_deployment() || has(Selection::ByAnyone, relies))
+        has(EntrySelection::Selected, relies)
+            || is_of_person
+                && (!criteria.need_deployment() || has(EntrySelection::ByAnyone, relies))
     }
 }
 

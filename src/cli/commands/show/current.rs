@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::CommitReader;
+use super::commit_reader::CommitReader;
 use crate::cli::change_search::ChangeSearch;
 use crate::cli::read_context::EnvironmentSnapshot;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::CommitReader;
+use super::commit_reader::CommitReader;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::domain::entry::DeploymentKind;
 use crate::domain::id::CommitId;

@@ -305,3 +305,23 @@ fn to_ascii(value: u32) -> u8 {
         _ => 0,
     }
 }
+
+/// The escapes that are decoded, from the outermost to the innermost.
+pub(super) const UNESCAPE: [Escape; 4] = [
+    Escape::LineBreak,
+    Escape::Percent,
+    Escape::Entity,
+    Escape::Backslash,
+];
+
+/// Sends symbols through decoders, each of which decodes the output of the one before.
+pub(super) fn decode(decoders: &mut [Decoder], symbols: Vec<Symbol>, is_end: bool) -> Vec<Symbol> {
+    decoders.iter_mut().fold(symbols, |symbols, decoder| {
+        let mut output = Vec::with_capacity(symbols.len());
+        decoder.push(&symbols, &mut output);
+        if is_end {
+            decoder.finish(&mut output);
+        }
+        output
+    })
+}

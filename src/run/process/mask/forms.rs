@@ -3,10 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use super::escapes::{Decoder, Escape, Symbol};
+use super::classes::{Class, classify_text};
+use super::escapes::{Decoder, Escape, Symbol, UNESCAPE, decode};
 use super::finder::{Edge, Form};
 use super::spellings::list_spellings;
-use super::views::{Class, UNESCAPE, classify_text, run};
 
 /// The shortest line or encoded part of a secret that is looked for on its own. Shorter parts such
 /// as `{` and `-----` occur in other output too.
@@ -144,7 +144,7 @@ fn unescape(text: &[u8], escapes: &[Escape], is_end: bool) -> Form {
     let mut decoders: Vec<Decoder> = escapes.iter().copied().map(Decoder::new).collect();
     let symbols = (0..).zip(text.trim_ascii());
     let symbols = symbols.map(|(position, byte)| Symbol::new(*byte, position));
-    let symbols = run(&mut decoders, symbols.collect(), is_end);
+    let symbols = decode(&mut decoders, symbols.collect(), is_end);
     let classes: Vec<Class> = symbols.iter().map(classify_text).collect();
     let kept = classes.iter().filter_map(|class| match class {
         Class::Kept(byte) => Some(*byte),

@@ -3,7 +3,8 @@
 //! A view drops what an encoding adds: escapes, line breaks, separators, offsets. So a secret looks
 //! the same in a view wherever it stands, and however the encoded text is folded.
 
-use super::escapes::{Decoder, Escape, Symbol};
+use super::classes::{Class, classify_text};
+use super::escapes::{Decoder, Symbol, UNESCAPE, decode};
 use super::finder::{Finder, MaskError, Search};
 use super::forms::Forms;
 
@@ -32,19 +33,6 @@ impl Finders {
         };
         Ok(finders.plain.is_some().then_some(finders))
     }
-}
-
-/// What a symbol is in a view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
-    /// It counts as this byte.
-    Kept(u8),
-    /// It is dropped.
-    Skipped,
-    /// It is dropped, and separates texts.
-    Space,
-    /// No text goes on here.
-    Other,
 }
 
 /// Searches all views of one output.
@@ -101,7 +89,7 @@ impl<'m> Views<'m> {
         if self.unescape.iter().all(passes) {
             self.push_unescaped(&[symbol], found);
         } else {
-            let unescaped = run(&mut self.unescape, vec![symbol], false);
+            let unescaped = decode(&mut self.unescape, vec![symbol], false);
             self.push_unescaped(&unescaped, found);
         }
     }
@@ -111,7 +99,7 @@ impl<'m> Views<'m> {
         if let Some(zero) = self.hex_zero.take() {
             feed(&mut self.hex, Class::Kept(b'0'), &zero, found);
         }
-        let unescaped = run(&mut self.unescape, Vec::new(), true);
+        let unescaped = decode(&mut self.unescape, Vec::new(), true);
         self.push_unescaped(&unescaped, found);
     }
 
@@ -169,26 +157,6 @@ impl<'m> Views<'m> {
     }
 }
 
-/// The escapes that are decoded, from the outermost to the innermost.
-pub(super) const UNESCAPE: [Escape; 4] = [
-    Escape::LineBreak,
-    Escape::Percent,
-    Escape::Entity,
-    Escape::Backslash,
-];
-
-/// Sends symbols through decoders, each of which decodes the output of the one before.
-pub(super) fn run(decoders: &mut [Decoder], symbols: Vec<Symbol>, is_end: bool) -> Vec<Symbol> {
-    decoders.iter_mut().fold(symbols, |symbols, decoder| {
-        let mut output = Vec::with_capacity(symbols.len());
-        decoder.push(&symbols, &mut output);
-        if is_end {
-            decoder.finish(&mut output);
-        }
-        output
-    })
-}
-
 fn feed(
     search: &mut Option<Search<'_>>,
     class: Class,
@@ -206,17 +174,6 @@ fn feed(
         Class::Skipped => search.skip(symbol.start, symbol.end, found),
         Class::Space => search.skip_space(symbol.start),
         Class::Other => search.restart(),
-    }
-}
-
-/// Keeps the characters that no way of quoting adds, replaces or drops.
-pub(super) fn classify_text(symbol: &Symbol) -> Class {
-    match symbol.byte {
-        b'\\' | b'\'' | b'"' | b'+' | b'%' | b'&' => Class::Skipped,
-        byte if byte.is_ascii_graphic() => Class::Kept(byte),
-        byte if byte.is_ascii_whitespace() => Class::Space,
-        // The bytes of a character outside ASCII, and control characters.
-        _ => Class::Skipped,
     }
 }
 
