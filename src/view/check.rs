@@ -54,7 +54,7 @@ pub struct CheckDocument {
     /// The components that run but are no longer declared in the policy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undeclared: Vec<ComponentName>,
-    /// `decision`, and `checks`: every rule with its outcome, the reason and the next command.
+    /// `decision`, and `checks`: one for each rule, with its outcome, the reason and the next command.
     #[serde(flatten, serialize_with = "verdict::serialize")]
     #[schemars(with = "verdict::VerdictDocument<'_>")]
     pub verdict: Verdict,

@@ -1,7 +1,7 @@
 //! `git deploy demo`: a tour with a real server and four clones, from the first commit to a refused
 //! and an accepted push.
 //!
-//! The tour really runs every command that it prints, and stops if one does not end as expected.
+//! The tour runs every git and git-deploy command that it prints, and stops if one does not end as expected.
 
 mod second_part;
 

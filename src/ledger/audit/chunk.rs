@@ -258,7 +258,7 @@ impl<'a> ChunkAuditor<'a> {
         references: &mut LedgerReferences,
     ) {
         for (ledger, seen) in &statement.seen {
-            // A ledger that does not contain the entry has a finding of its own.
+            // If the ledger does not contain the entry, the validation has reported that.
             let Some((other, chain)) = self.shared.index.chain(ledger) else {
                 continue;
             };
