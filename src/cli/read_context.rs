@@ -123,9 +123,17 @@ pub fn read_yanks(
     )
 }
 
-/// Prints the problems of the remote's ledgers as of the last fetch on standard error. Returns one
-/// line per problem, also for those of the ledgers here.
-pub fn report_problems(workspace: &Workspace, ui: &Ui) -> Result<Vec<String>, CliError> {
+/// The problems of ledgers that a command has reported.
+pub struct ReportedProblems {
+    /// One line per problem.
+    pub lines: Vec<String>,
+    /// The ledgers that may lack their newest entries here.
+    pub ledgers: BTreeSet<LedgerName>,
+}
+
+/// Prints the problems of the remote's ledgers as of the last fetch on standard error. Returns
+/// them, also those of the ledgers here.
+pub fn report_problems(workspace: &Workspace, ui: &Ui) -> Result<ReportedProblems, CliError> {
     let problems = find_known_problems(&workspace.repository);
     let problems = problems.context(
         ErrorKind::CannotTell,
@@ -142,10 +150,13 @@ pub fn report_problems(workspace: &Workspace, ui: &Ui) -> Result<Vec<String>, Cl
         remote_lines.extend(report_junk(&workspace.repository, remote, ui));
     }
     let local = workspace.unverified_ledgers().iter();
-    Ok(local
-        .map(describe_local_problem)
-        .chain(remote_lines)
-        .collect())
+    Ok(ReportedProblems {
+        ledgers: problems.into_iter().map(|it| it.ledger).collect(),
+        lines: local
+            .map(describe_local_problem)
+            .chain(remote_lines)
+            .collect(),
+    })
 }
 
 /// Prints when the ledgers were last fetched, if a remote holds them and that was more than a minute

@@ -30,6 +30,9 @@ pub(super) struct SyncDocument {
     /// The ledgers that something else had moved, and that are verified again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     restored: Vec<LedgerName>,
+    /// The refs that hold what git had brought to ledgers of which no entry verifies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    set_aside: Vec<String>,
 }
 
 /// The new entries of one ledger.
@@ -72,6 +75,11 @@ pub fn print_sync_document(
             pinned: synced.pinned,
             moved,
             restored: synced.restored.clone(),
+            set_aside: synced
+                .set_aside
+                .iter()
+                .map(|(_, aside)| aside.clone())
+                .collect(),
         },
     )
 }
@@ -95,6 +103,20 @@ pub fn report_trust(repository: &Repository, synced: &SyncResult, ui: &Ui) -> Re
     Ok(())
 }
 
+/// Prints which ledgers here were not verified, and what happened to them.
+pub fn report_restored(synced: &SyncResult, ui: &Ui) {
+    for ledger in &synced.restored {
+        ui.eprint_warning(format_args!(
+            "the ledger {ledger} here had been moved by something else than git-deploy; it is verified again"
+        ));
+    }
+    for (ledger, aside) in &synced.set_aside {
+        ui.eprint_warning(format_args!(
+            "no entry of the ledger {ledger} here is verified: it is now {aside}"
+        ));
+    }
+}
+
 /// Prints the new entries of a sync as a table.
 pub fn print_sync_table(
     repository: &Repository,
@@ -103,11 +125,7 @@ pub fn print_sync_table(
     ui: &Ui,
 ) -> Result<(), CliError> {
     report_trust(repository, synced, ui)?;
-    for ledger in &synced.restored {
-        ui.eprint_warning(format_args!(
-            "the ledger {ledger} here had been moved by something else than git-deploy; it is verified again"
-        ));
-    }
+    report_restored(synced, ui);
     if synced.moved.is_empty() {
         let message = if synced.tips.is_empty() {
             "has no ledgers yet"

@@ -64,6 +64,7 @@ impl Workspace {
         if let Some(remote) = remote.as_deref().filter(|_| was_never_fetched) {
             let synced = sync_usable_ledgers(&repository, remote, ui)?;
             super::sync_report::report_trust(&repository, &synced, ui)?;
+            super::sync_report::report_restored(&synced, ui);
         }
         let workspace = Self::open_offline(repository, remote)?;
         workspace.warn_about_unverified(ui);
@@ -78,6 +79,7 @@ impl Workspace {
         if let Some(remote) = &remote {
             let synced = sync_usable_ledgers(&repository, remote, ui)?;
             super::sync_report::report_trust(&repository, &synced, ui)?;
+            super::sync_report::report_restored(&synced, ui);
         }
         let workspace = Self::open_offline(repository, remote)?;
         workspace.warn_about_unverified(ui);

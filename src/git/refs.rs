@@ -191,6 +191,22 @@ impl Repository {
         self.move_ref(&ledger.ref_name(), old.map(|old| old.0), new.0, log)
     }
 
+    /// Removes the ref of a ledger of which no entry verifies, unless it is no longer at `tip`.
+    pub(crate) fn remove_unverified_ledger(&self, ledger: &LedgerName, tip: EntryId) -> Result<()> {
+        self.refuse_in_quarantine("a ref")?;
+        let (name, expected) = (ledger.ref_name(), tip.to_string());
+        let removed = self
+            .git("update-ref")
+            .args(["--no-deref", "-d", &name, &expected])
+            .run()?
+            .into_stdout();
+        match removed {
+            // Another process has moved it.
+            Err(_) if self.read_ref(&name)? != Some(tip.0) => Ok(()),
+            result => result.map(drop),
+        }
+    }
+
     /// Moves any ref as [`Repository::compare_and_swap`] does, and retries if another writer
     /// interferes.
     pub(super) fn move_ref(&self, name: &str, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {

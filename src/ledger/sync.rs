@@ -5,11 +5,13 @@
 //! Every command reports that problem.
 
 mod problem;
+mod restore;
 mod verify;
 
 use std::time::Duration;
 
 pub use problem::{LedgerFault, LedgerProblem, SyncError};
+use restore::restore_unverified;
 pub use verify::MovedLedger;
 pub(super) use verify::verify_remote_ledgers;
 
@@ -42,6 +44,8 @@ pub struct SyncResult {
     pub moved: Vec<MovedLedger>,
     /// The ledgers whose refs something else had moved, and that are verified again.
     pub restored: Vec<LedgerName>,
+    /// The ledgers of which no entry verifies, with the refs that now hold what was there.
+    pub set_aside: Vec<(LedgerName, String)>,
     /// The problems found.
     pub problems: Vec<LedgerProblem>,
     /// The project, if it was pinned by this sync.
@@ -107,6 +111,7 @@ pub fn sync_usable(
             pinned: synced.pinned.or(second.pinned),
             moved: [synced.moved, second.moved].concat(),
             restored: [synced.restored, second.restored].concat(),
+            set_aside: [synced.set_aside, second.set_aside].concat(),
             ..second
         };
     }
@@ -210,7 +215,7 @@ fn accept_fetched(
         synced.moved.push(moved);
         Ok(())
     })?;
-    synced.restored = restore_unverified(repository, local, &tips)?;
+    restore_unverified(repository, local, &tips, &mut synced)?;
     accept_fetched_notes(repository)?;
     synced.tips = tips;
     Ok(synced)
@@ -276,30 +281,6 @@ fn find_trusted_project(
         }
         (_, None) => Ok(None),
     }
-}
-
-/// Moves the refs that are not verified back to the last verified tips. A ledger that `tips` moves
-/// forward is there already. Returns the ledgers that were moved back.
-fn restore_unverified(
-    repository: &Repository,
-    local: &LocalLedgers,
-    tips: &Tips,
-) -> Result<Vec<LedgerName>> {
-    let mut restored = Vec::new();
-    for problem in &local.problems {
-        let Some(tip) = tips.get(&problem.ledger).copied() else {
-            continue;
-        };
-        if Some(tip) == problem.kept_tip {
-            // An undecided ref may be right, and a commit that is missing cannot be restored.
-            if problem.is_undecided() || repository.read_commit(tip.0).is_err() {
-                continue;
-            }
-            move_ledger(repository, &problem.ledger, problem.remote_tip, tip)?;
-        }
-        restored.push(problem.ledger.clone());
-    }
-    Ok(restored)
 }
 
 /// Returns the genesis of the project whose policy ledger has this tip.

@@ -309,25 +309,40 @@ fn junk_and_bad_tips_are_contained() {
     project.bob.deploy(&["audit"]).ok();
 }
 
-/// A clone whose own ledger git has moved to a forged entry does not push it over the valid one.
+/// A clone whose own ledger git has moved to a forged entry does not push it over the valid one. Nor
+/// does it if its record claims that the entry was verified: its own audit rejects the entry.
 #[test]
 fn entries_that_an_audit_rejects_are_not_restored() {
     let world = World::new();
     let project = on_a_forge(&world);
     let valid = project.server.rev("refs/deploy/dev");
-    project
+    let forged = project
         .ci
         .append("dev", crate::harness::member::a_lock(), None, |statement| {
             statement.by = "alice".parse().unwrap();
-        });
+        })
+        .to_string();
     project.ci.push(&["refs/deploy/dev"]).ok();
+    let bob = &project.bob;
     let fetch = ["fetch", "-q", "origin", "+refs/deploy/*:refs/deploy/*"];
-    project.bob.repo.git(&fetch).ok();
-    project
-        .server
-        .git(&["update-ref", "refs/deploy/dev", &valid])
+    bob.repo.git(&fetch).ok();
+    let server = &project.server;
+    server.git(&["update-ref", "refs/deploy/dev", &valid]).ok();
+    let run = bob.deploy(&["repair", "--yes"]).ok();
+    let restored = "the ledger dev here had been moved";
+    assert!(run.words_of_err().contains(restored), "{run}");
+    assert_eq!(bob.repo.rev("refs/deploy/dev"), valid, "{run}");
+    assert_eq!(server.rev("refs/deploy/dev"), valid, "{run}");
+
+    bob.repo
+        .git(&["update-ref", "refs/deploy/dev", &forged])
         .ok();
-    let run = project.bob.deploy(&["repair", "--yes"]);
-    assert!(!run.succeeded(), "{run}");
-    assert_eq!(project.server.rev("refs/deploy/dev"), valid, "{run}");
+    let record = bob.repo.path().join(".git/git-deploy/verified-tips");
+    let text = std::fs::read_to_string(&record).unwrap();
+    assert!(text.contains(&valid), "{text}");
+    std::fs::write(&record, text.replace(&valid, &forged)).unwrap();
+    let run = bob.deploy(&["repair", "--yes"]).fails(1);
+    let rejected = "the audit of this clone rejects its own ledger dev";
+    assert!(run.words_of_err().contains(rejected), "{run}");
+    assert_eq!(server.rev("refs/deploy/dev"), valid, "{run}");
 }

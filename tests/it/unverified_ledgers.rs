@@ -1,6 +1,8 @@
 //! Entries that git itself brings below `refs/deploy/`: whatever the way, commands show and decide
 //! on verified tips only, say which ledger they leave out, and print what restores it.
 
+mod new_clones;
+
 use std::path::PathBuf;
 
 use crate::harness::{Project, Repo, Run, World};
@@ -271,22 +273,6 @@ fn wrong_tips_are_left_out() {
     }
 }
 
-/// A forged entry in a clone that never verified anything is found as well.
-#[test]
-fn forged_entries_in_new_clones_are_left_out() {
-    let world = World::new();
-    let scene = Scene::new(&world);
-    scene.set_server(&scene.forged);
-    for way in WAYS.iter().filter(|way| way.source == Source::Remote) {
-        let repo = scene.clone(way.name, way.clone_options);
-        (way.bring)(&repo, "");
-        is_left_out(&scene, &repo, way.name);
-        repo.deploy(&["sync"]).fails(1);
-        repo.deploy(&["record", "dev", "--all"]).fails(1);
-        is_left_out(&scene, &repo, way.name);
-    }
-}
-
 /// Without a remote, the printed command restores the last verified tip. A deleted ledger counts as
 /// rewound.
 #[test]
@@ -372,32 +358,6 @@ fn plain_fetches_do_not_count_as_syncs() {
     scene.set_server(&scene.honest);
     repo.deploy(&["sync"]).ok();
     assert_ne!(age(), synced);
-}
-
-/// A clone that trusts whatever its ledgers say prints the command that pins the project.
-#[test]
-fn missing_pins_are_reported() {
-    let world = World::new();
-    let scene = Scene::new(&world);
-    let repo = scene.clone("unpinned", &["--mirror"]);
-    let root = scene
-        .project
-        .bob
-        .repo
-        .git(&["config", "deploy.root"])
-        .ok()
-        .text();
-    let check = || repo.deploy(&["check", "dev", "main"]).ok().err();
-    let pin = format!("git config deploy.root {root}");
-    assert!(check().contains(&pin), "{}", check());
-    repo.run("sh", &["-c", &pin]).ok();
-    assert!(!check().contains("deploy.root"), "{}", check());
-    // Another project's pin: nothing is shown.
-    repo.git(&["config", "deploy.root", &scene.honest]).ok();
-    for arguments in [&["status"][..], &["check", "dev", "main"], &["sync"]] {
-        let run = repo.deploy(arguments).fails(1);
-        assert!(run.err().contains("another project's"), "{run}");
-    }
 }
 
 /// In a bare repository that git may not find by itself, git-deploy refuses as well.

@@ -48,18 +48,25 @@ pub struct Args {
 /// Prints whether a change is in the environments, and fails unless it is in all of them.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
-    read_context::report_problems(&workspace, ui)?;
+    let problems = read_context::report_problems(&workspace, ui)?;
     let (names, revision) = find_environments_and_revision(&workspace, &args.words)?;
     let gatherer = workspace.gatherer();
     let (mut environments, mut subject) = (Vec::new(), None);
+    let mut lacks_entries = false;
     for name in names {
         let snapshot = read_context::read_environment(&workspace, name.as_str())?;
+        lacks_entries |= problems.ledgers.contains(snapshot.env.ledger());
         let search = ChangeSearch::new(&workspace, &snapshot, &gatherer);
         let (found_subject, components) = search.find_all(revision, &args.components)?;
         subject = found_subject;
         environments.push(EnvironmentContainment::new(name, components));
     }
-    let answer = ContainmentAnswer::combine(environments.iter().map(|it| it.answer));
+    let answer = if lacks_entries {
+        // What is shown for each environment holds only up to its last valid entry.
+        ContainmentAnswer::CannotTell
+    } else {
+        ContainmentAnswer::combine(environments.iter().map(|it| it.answer))
+    };
     let report = ContainmentReport {
         revision: revision.to_owned(),
         answer,

@@ -13,13 +13,14 @@ use crate::cli::audit_report::AuditProgressBar;
 use crate::cli::entry_name::format_entry_name;
 use crate::cli::ledger_problems::{describe_problem, suggest_fixes};
 use crate::cli::repository::{find_remote, open_repository};
+use crate::cli::sync_report::report_restored;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_error};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
 use crate::domain::verdict::CheckResult;
+use crate::git::Repository;
 use crate::git::remote::PushOutcome;
-use crate::git::{Error, Repository};
 use crate::ledger::audit::{self, AuditPlan};
 use crate::ledger::notes_sync::sync_notes;
 use crate::ledger::sync::{LedgerProblem, SyncError, sync};
@@ -97,7 +98,10 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         );
     };
     let problems = match sync(&repository, &remote) {
-        Ok(_) => Vec::new(),
+        Ok(synced) => {
+            report_restored(&synced, ui);
+            Vec::new()
+        }
         Err(SyncError::Problems(problems)) if !problems.iter().all(LedgerProblem::is_undecided) => {
             problems
         }
@@ -321,15 +325,9 @@ fn restore_ledger(
     let name = ledger.name.ref_name();
     let cannot_restore = || format!("cannot restore {} on {remote}", ledger.name);
     if let Some(tip) = ledger.remote_tip.filter(|_| !ledger.set_aside.is_empty()) {
-        let aside = format!("refs/deploy-set-aside/{}/{}", ledger.name, tip.0.prefix(10));
-        match repository.compare_and_swap(&aside, None, tip.0, "git-deploy: repair") {
-            // A lost race means that the ref already exists. Its name contains its commit, so it is
-            // the right one.
-            Ok(()) | Err(Error::LostRace { .. }) => {}
-            Err(error) => {
-                return Err(CliError::new(ErrorKind::CannotTell, cannot_restore()).because(error));
-            }
-        }
+        repository
+            .keep_aside(&ledger.name, tip, "git-deploy: repair")
+            .context(ErrorKind::CannotTell, cannot_restore())?;
     }
     let outcome = repository.push_with_lease(
         remote,

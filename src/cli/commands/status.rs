@@ -80,7 +80,8 @@ pub struct Args {
     /// Exit with 1 if an environment differs from its branch
     ///
     /// Compares contents. An environment without a branch in the policy is compared with the
-    /// default branch. Environments of a pattern are compared only if ENV names them.
+    /// default branch. Environments of a pattern are compared only if ENV names them. Exits with 3
+    /// if an environment cannot be compared, or its ledger may lack its newest entries here.
     #[arg(long)]
     exit_code: bool,
 }
@@ -98,7 +99,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     report_differences(&report, ui)?;
     if args.exit_code && report.is_incomplete {
-        // An environment that was left out may differ.
+        // An environment that was left out, or that lacks its newest entries, may differ.
         return Err(CliError::reported(ErrorKind::CannotTell));
     }
     Ok(())
@@ -174,8 +175,11 @@ fn read_report(args: &Args, ui: &Ui) -> Result<StatusReport, CliError> {
         branch,
         remote,
         fetched,
-        problems,
-        is_incomplete: !workspace.unverified_ledgers().is_empty(),
+        is_incomplete: !workspace.unverified_ledgers().is_empty()
+            || snapshots
+                .iter()
+                .any(|it| problems.ledgers.contains(it.env.ledger())),
+        problems: problems.lines,
     })
 }
 

@@ -29,7 +29,7 @@ pub struct StatusReport {
     pub fetched: Option<Time>,
     /// The problems of the remote's ledgers, one sentence each.
     pub problems: Vec<String>,
-    /// Whether environments were left out, because their ledgers are not verified.
+    /// Whether environments were left out, or may lack their newest entries, because of problems.
     #[serde(skip)]
     #[schemars(skip)]
     pub is_incomplete: bool,

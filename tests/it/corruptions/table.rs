@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::harness::{Project, Repo, World};
+use crate::harness::{Project, Repo, Run, World};
 
 const POLICY: &str = "[environments]\ndev = {}\nlab = {}\nstage = { promote_from = \"dev\" }\nprod = { promote_from = \"stage\" }\n[checks]\ntest-result = { by = \"ci\" }\n";
 
@@ -216,27 +216,35 @@ impl<'w> Lab<'w> {
 
     /// Syncs and audits a fresh clone.
     pub fn sync_fresh_clone(&self, server: &Repo<'_>, number: usize) -> (Flags, String) {
-        let clone = self.clone(server, &format!("rows/{number}-fresh"), &[]);
+        let (clone, _) = self.clone(server, &format!("rows/{number}-fresh"), &[]);
         sync(&clone)
     }
 
-    /// Audits a clone into which git fetched the ledgers.
-    pub fn audit_readme_clone(&self, server: &Repo<'_>, number: usize) -> (Flags, String) {
-        let refspecs = [
-            "remote.origin.fetch=+refs/deploy/*:refs/deploy/*",
-            "remote.origin.fetch=+refs/notes/deploy:refs/notes/deploy",
-        ];
-        let clone = self.clone(server, &format!("rows/{number}-readme"), &refspecs);
+    /// Syncs and audits a clone into whose own refs git fetched the ledgers and the notes.
+    pub fn sync_readme_clone(&self, server: &Repo<'_>, number: usize) -> (Flags, String) {
+        let refspecs = ["refs/deploy/*", "refs/notes/deploy*"]
+            .map(|refs| format!("remote.origin.fetch=+{refs}:{refs}"));
+        let refspecs = refspecs.each_ref().map(String::as_str);
+        let (clone, cloned) = self.clone(server, &format!("rows/{number}-readme"), &refspecs);
+        if !cloned.succeeded() {
+            // Git itself refuses to fetch a ledger that it finds incomplete: there is no clone.
+            let own = BTreeSet::from(["fetch".to_owned()]);
+            let flags = Flags {
+                own,
+                ..Flags::default()
+            };
+            return (flags, cloned.to_string());
+        }
         sync(&clone)
     }
 
-    fn clone(&self, server: &Repo<'_>, folder: &str, settings: &[&str]) -> Repo<'w> {
+    /// Clones with git. A repository with missing objects cannot be cloned: git says so.
+    fn clone(&self, server: &Repo<'_>, folder: &str, settings: &[&str]) -> (Repo<'w>, Run<'w>) {
         let clone = self.world.existing(folder, "carol");
         std::fs::create_dir(clone.path()).unwrap();
         let settings: Vec<&str> = settings.iter().flat_map(|it| ["-c", it]).collect();
-        // A repository with missing objects cannot be cloned: git says so.
-        clone.git(&[&["clone", "-q"], &settings[..], &[&server.url(), "."]].concat());
-        clone
+        let cloned = clone.git(&[&["clone", "-q"], &settings[..], &[&server.url(), "."]].concat());
+        (clone, cloned)
     }
 }
 
