@@ -7,7 +7,9 @@
 
 use std::collections::BTreeSet;
 
-use super::sync::{LedgerFault, LedgerProblem, SyncError, record_push, verify_remote_ledgers};
+use super::sync::problem::{LedgerFault, LedgerProblem, SyncError};
+use super::sync::ref_moves::record_push;
+use super::sync::verify::verify_remote_ledgers;
 use super::verified_tips::VerifiedTips;
 use super::{INCOMING, Project, Tips};
 use crate::domain::id::EntryId;

@@ -4,16 +4,20 @@
 //! A ledger that was rewound or deleted, or that does not verify, keeps its last valid tip here.
 //! Every command reports that problem.
 
-mod problem;
+pub(super) mod problem;
+pub(super) mod ref_moves;
 mod restore;
-mod verify;
+mod result;
+pub(super) mod verify;
 
 use std::time::Duration;
 
 pub use problem::{LedgerFault, LedgerProblem, SyncError};
+use ref_moves::move_ledger;
 use restore::restore_unverified;
+pub use result::SyncResult;
 pub use verify::MovedLedger;
-pub(super) use verify::verify_remote_ledgers;
+use verify::verify_remote_ledgers;
 
 use super::local_ledgers::LocalLedgers;
 use super::notes::NOTES_REF;
@@ -34,30 +38,6 @@ const NOTES_REFSPEC: &str = "+refs/notes/deploy*:refs/deploy-incoming-notes/depl
 const FETCH_ATTEMPTS: u32 = 10;
 /// The git setting that pins the project's id, trusted on first use.
 pub const PIN_SETTING: &str = "deploy.root";
-
-/// The result of a sync.
-#[derive(Debug, Clone, Default)]
-pub struct SyncResult {
-    /// The accepted tips.
-    pub tips: Tips,
-    /// The ledgers that moved.
-    pub moved: Vec<MovedLedger>,
-    /// The ledgers whose refs something else had moved, and that are verified again.
-    pub restored: Vec<LedgerName>,
-    /// The ledgers of which no entry verifies, with the refs that now hold what was there.
-    pub set_aside: Vec<(LedgerName, String)>,
-    /// The problems found.
-    pub problems: Vec<LedgerProblem>,
-    /// The project, if it was pinned by this sync.
-    pub pinned: Option<EntryId>,
-}
-
-impl SyncResult {
-    /// Returns the problem of a ledger, if it has one.
-    pub fn problem_of(&self, ledger: &LedgerName) -> Option<&LedgerProblem> {
-        self.problems.iter().find(|it| it.ledger == *ledger)
-    }
-}
 
 impl Repository {
     /// Returns the project's id that this clone trusts.
@@ -294,19 +274,6 @@ fn find_root(repository: &Repository, tip: EntryId) -> Result<EntryId> {
     Project::read(repository, root).map(|project| project.id)
 }
 
-/// Moves our ledger. If another process of ours moved it meanwhile, the next sync sees that.
-fn move_ledger(
-    repository: &Repository,
-    ledger: &LedgerName,
-    old: Option<EntryId>,
-    new: EntryId,
-) -> Result<()> {
-    match repository.move_verified_ledger(ledger, old, new, "git-deploy: sync") {
-        Ok(()) | Err(Error::LostRace { .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
 impl Repository {
     /// Checks whether the remote has no notes, as of the last fetch, although this clone has some
     /// and the remote has ledgers.
@@ -336,20 +303,6 @@ pub fn find_known_problems(
     let project = Project::from_policy_tip(repository, *policy)?;
     let problems = verify_remote_ledgers(repository, &project, &mut tips, &incoming, |_| Ok(()))?;
     Ok(problems)
-}
-
-/// Records that the remote's ledger is at the entry we pushed.
-pub(super) fn record_push(
-    repository: &Repository,
-    ledger: &LedgerName,
-    new: EntryId,
-) -> Result<()> {
-    let name = format!("{INCOMING}{ledger}");
-    let old = repository.read_ref(&name)?;
-    match repository.compare_and_swap(&name, old, new.0, "git-deploy: push") {
-        Ok(()) | Err(Error::LostRace { .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 /// Accepts the fetched notes without verifying them, because no decision depends on notes. `audit`

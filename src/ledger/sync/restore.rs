@@ -3,7 +3,9 @@
 //! Afterwards such a clone has the refs of a clone that fetched with this program only. Otherwise a
 //! ref that stays could name entries of another ledger that was moved back.
 
-use super::{LedgerFault, LedgerProblem, SyncResult, move_ledger};
+use super::problem::{LedgerFault, LedgerProblem};
+use super::ref_moves::move_ledger;
+use super::result::SyncResult;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::git::error::{Error, Result};

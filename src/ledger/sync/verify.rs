@@ -34,7 +34,7 @@ pub struct MovedLedger {
 }
 
 /// The remote's ledgers as far as they are trusted, and the problems found so far.
-struct Verification<'a> {
+struct RemoteVerification<'a> {
     repository: &'a Repository,
     validator: EntryValidator<'a>,
     project: &'a Project,
@@ -59,7 +59,7 @@ pub(in crate::ledger) fn verify_remote_ledgers(
     mut move_forward: impl FnMut(MovedLedger) -> Result<()>,
 ) -> Result<Vec<LedgerProblem>> {
     let gatherer = FactGatherer::new(repository, project).with_stated_branches();
-    let mut verification = Verification {
+    let mut verification = RemoteVerification {
         repository,
         validator: EntryValidator::new(repository, gatherer, None),
         project,
@@ -84,7 +84,7 @@ pub(in crate::ledger) fn verify_remote_ledgers(
     Ok(verification.into_problems(tips))
 }
 
-impl Verification<'_> {
+impl RemoteVerification<'_> {
     /// Finds the ledgers whose chains are not those of this project, or do not contain our tips.
     fn check_chains(&mut self, tips: &Tips) -> Result<()> {
         for (ledger, tip) in self.incoming {

@@ -15,7 +15,8 @@ use crate::git::error::Error;
 use crate::git::remote::PushOutcome;
 use crate::ledger::entry_validator::ChainTip;
 use crate::ledger::notes_sync::sync_notes;
-use crate::ledger::sync::{SyncError, SyncResult, record_push, sync_usable};
+use crate::ledger::sync::ref_moves::record_push;
+use crate::ledger::sync::{SyncError, SyncResult, sync_usable};
 use crate::ledger::{StateReader, Tips, entry_commit_bytes, genesis_bytes};
 
 /// The outcome of moving a ledger to a new entry.
