@@ -4,6 +4,7 @@
 
 mod adopted_servers;
 mod client_surroundings;
+mod folders;
 mod handed_on;
 mod hook_input;
 mod hostile_servers;

@@ -1,7 +1,9 @@
 //! What surrounds a client: variables, included settings, key files, time zones, names.
 
+use std::path::{Path, PathBuf};
+
 use crate::harness::attack::strange;
-use crate::harness::{AttackRunner, Member, Project, Run, World};
+use crate::harness::{AttackRunner, Member, Project, Repo, Run, World};
 
 const POLICY: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n";
 
@@ -142,10 +144,13 @@ fn unfit_key_files_sign_nothing() {
         .unwrap();
     std::fs::set_permissions(&huge, std::fs::Permissions::from_mode(0o600)).unwrap();
     let public = home.join("ci.pub");
+    let (pipe, link) = make_pipe(&ci.repo, &home);
     for file in [
         &huge,
         &public,
         &home,
+        &pipe,
+        &link,
         &"/dev/zero".into(),
         &"/dev/null".into(),
     ] {
@@ -158,6 +163,78 @@ fn unfit_key_files_sign_nothing() {
         .git(&["config", "deploy.key", &copy.to_string_lossy()])
         .ok();
     ci.deploy(&entry).ok();
+    attacks.finish();
+}
+
+/// Makes a named pipe that no process writes to, and a link to it.
+fn make_pipe(repo: &Repo<'_>, folder: &Path) -> (PathBuf, PathBuf) {
+    let (pipe, link) = (folder.join("pipe"), folder.join("link"));
+    repo.run("mkfifo", &["-m", "600", &pipe.to_string_lossy()])
+        .ok();
+    std::os::unix::fs::symlink(&pipe, &link).unwrap();
+    (pipe, link)
+}
+
+/// No file that a command or a setting names makes a command wait or read without end: named pipes,
+/// devices and folders are refused. What the shell has opened is read, also if it is a pipe.
+#[test]
+fn only_regular_files_are_read() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let alice = &project.alice;
+    let home = world.path().join("home");
+    let (pipe, link) = make_pipe(&alice.repo, &home);
+    let attacks = AttackRunner::of(&project);
+    let commands: [&[&str]; 5] = [
+        &["attest", "test-result", "--predicate"],
+        &["attest", "test-result", "--junit"],
+        &["approve", "prod", "--plans"],
+        &["plan", "dev", "--since"],
+        &["audit", "--since"],
+    ];
+    for command in commands {
+        for file in [
+            &pipe,
+            &link,
+            &home,
+            &"/dev/zero".into(),
+            &"/dev/full".into(),
+        ] {
+            let file = file.to_string_lossy();
+            let arguments = [command, &[&*file]].concat();
+            let run = attacks.fails_locally(&format!("{arguments:?}"), || {
+                alice
+                    .repo
+                    .run("timeout", &[&["60", "git-deploy"][..], &arguments].concat())
+            });
+            assert!(run.contains("regular file"), "{arguments:?}: {run}");
+        }
+    }
+    let signer = "deploy.signer=/bin/false";
+    for (setting, other) in [("deploy.key", "deploy.x=1"), ("deploy.signerKey", signer)] {
+        for file in [&pipe, &link] {
+            let value = format!("{setting}={}", file.display());
+            let git = ["60", "git", "-c", other, "-c", &value];
+            for arguments in [&["deploy", "record", "dev"][..], &["deploy", "key", "show"]] {
+                let said = attacks.fails_locally(&format!("{setting} {arguments:?}"), || {
+                    alice.repo.run("timeout", &[&git[..], arguments].concat())
+                });
+                assert!(said.contains("error:"), "waits: {setting} {arguments:?}");
+            }
+            // Who the user is, is only a hint here.
+            alice
+                .repo
+                .run("timeout", &[&git[..], &["deploy", "status"]].concat())
+                .ok();
+        }
+    }
+    // The control.
+    for script in [
+        "git-deploy attest test-result --predicate <(echo '{\"result\": \"PASSED\"}')",
+        "git-deploy policy diff /dev/stdin < deploy.toml",
+    ] {
+        alice.repo.run("bash", &["-c", script]).ok();
+    }
     attacks.finish();
 }
 
