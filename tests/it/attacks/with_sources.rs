@@ -9,3 +9,4 @@ mod handed_on;
 mod hook_input;
 mod hostile_servers;
 mod pushed_updates;
+mod takeovers;
