@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 
 use git_deploy::testing::domain::entry::{
-    Abort, Action, ComponentAtCommit, ComponentResult, Finish, Outcome, Record, Resume, Revoke,
-    Start, Statement, Unyank, VerificationResult, Yank,
+    Action, Record, Resume, Revoke, Start, Statement, Unyank, Yank,
 };
 use git_deploy::testing::domain::id::{CommitId, RunId};
 
 use crate::harness::attack::an_entry;
 use crate::harness::member::a_lock;
+use crate::harness::run_entries::{abort, finish, read_start};
 use crate::harness::{Member, Project, RawPush, Run, World, processes_in, wait_until};
 
 const POLICY: &str = r#"[environments]
@@ -454,57 +454,6 @@ fn evidence_in_the_same_push_does_not_count() {
     ci.deploy(&["sync"]).ok();
     ci.deploy(&["record", "prod"]).ok();
     project.audited();
-}
-
-/// Returns the end of a run that has succeeded.
-pub(super) fn finish((sequence, start): &(u64, Start)) -> Action {
-    let change = &start.deployment.components[0];
-    let verification = VerificationResult::Passed;
-    let ended = ComponentResult {
-        target: change.target.clone(),
-        outcome: Outcome::Succeeded,
-        because: None,
-        to: None,
-        verification,
-    };
-    Action::Finish(Finish {
-        start: *sequence,
-        run: start.run,
-        kind: start.deployment.kind,
-        components: vec![ended],
-        approved_by: vec![],
-        change: start.deployment.change.clone(),
-        labels: start.deployment.labels.clone(),
-        description: start.deployment.description.clone(),
-        break_glass: None,
-        status: None,
-        commands: vec![],
-        logs: vec![],
-    })
-}
-
-/// Returns the end of a run that is given up.
-pub(super) fn abort((start, began): &(u64, Start)) -> Action {
-    let components = began.deployment.changed().map(|it| ComponentAtCommit {
-        component: it.target.component.clone(),
-        commit: it.target.commit,
-    });
-    Action::Abort(Abort {
-        start: *start,
-        run: began.run,
-        components: components.collect(),
-        reason: "stuck".parse().unwrap(),
-    })
-}
-
-/// Returns the sequence number and the start of the run of an environment, whose newest entry is its start.
-pub(super) fn read_start(member: &Member<'_>, environment: &str) -> (u64, Start) {
-    let name = format!("refs/deploy/{environment}:entry.json");
-    let began = Statement::parse(&member.bytes("blob", &name)).unwrap();
-    let Action::Start(start) = began.action else {
-        panic!("not a start")
-    };
-    (began.sequence, start)
 }
 
 /// Of those who resume, abort and finish a run at once, one succeeds.

@@ -4,8 +4,8 @@ use git_deploy::testing::domain::entry::{Action, Resume, Start};
 use git_deploy::testing::domain::id::RunId;
 use rustix::process::Signal;
 
-use crate::attacks::g11_races::{abort, finish, read_start};
-use crate::harness::{AttackRunner, Member, Project, World};
+use crate::harness::run_entries::{abort, finish, read_start};
+use crate::harness::{AttackRunner, Member, Project, Run, World};
 use crate::run::{BackgroundRun, RunFixture, waiting};
 
 const TAKE_OVER: [&str; 6] = ["resume", "dev", "--yes", "--take-over", "-m", "lost"];
@@ -176,7 +176,7 @@ fn one_of_several_goes_on() {
             let one = project.carol.deploy(&TAKE_OVER);
             [one, two.join().unwrap(), three.join().unwrap()]
         });
-        let won: Vec<bool> = runs.iter().map(|run| run.succeeded()).collect();
+        let won: Vec<bool> = runs.iter().map(Run::succeeded).collect();
         let [one, two, three] = &runs;
         let story = format!("{one}\n{two}\n{three}");
         assert_eq!(won.iter().filter(|won| **won).count(), 1, "{story}");
