@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod domain;
 mod git;
+mod input_file;
 mod ledger;
 mod program;
 mod run;

@@ -82,8 +82,7 @@ pub fn find_public_key(
             let text = read_setting(repository, SIGNER_KEY_SETTING)?.ok_or_else(|| {
                 CliError::new(ErrorKind::Usage, message()).hint("git config deploy.signerKey RW…")
             })?;
-            let text = std::fs::read_to_string(&text).unwrap_or(text);
-            parse_public_key(&text).context(ErrorKind::Usage, message())
+            read_signer_key(&text).context(ErrorKind::Usage, message())
         }
         KeySource::File(file) => match (read_public_key(&public_key_path(file)), repository) {
             (Ok(key), _) => Ok(key),
@@ -94,6 +93,18 @@ pub fn find_public_key(
         },
         KeySource::Missing => Err(explain_no_key()),
     }
+}
+
+/// Reads the value of `deploy.signerKey`: a public key, or the file that contains it.
+pub fn read_signer_key(value: &str) -> Result<PublicKey, KeyError> {
+    parse_public_key(value).or_else(|error| {
+        let file = Path::new(value);
+        if file.exists() {
+            read_public_key(file)
+        } else {
+            Err(error)
+        }
+    })
 }
 
 /// Reads a git setting. Returns `None` outside of a repository.
@@ -204,8 +215,7 @@ pub fn open_signer(repository: &Repository) -> Result<Signer, CliError> {
             .hint(hint)
         };
         let text = read(SIGNER_KEY_SETTING)?.ok_or_else(missing)?;
-        let text = std::fs::read_to_string(&text).unwrap_or(text);
-        let key = parse_public_key(&text).context(
+        let key = read_signer_key(&text).context(
             ErrorKind::Usage,
             format!("{SIGNER_KEY_SETTING} is not a public key"),
         )?;

@@ -11,6 +11,7 @@ use crate::domain::id::{Digest, PublicKey};
 use crate::domain::policy::{MAX_BYTES, Policy};
 use crate::domain::text::Description;
 use crate::git::Repository;
+use crate::input_file::open_regular_file;
 use crate::ledger::writer::EntryDraft;
 
 /// The name of the policy file.
@@ -125,7 +126,7 @@ impl ProposedPolicy {
 
 fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
     let message = || format!("cannot read {}", path.display());
-    let file = std::fs::File::open(path).map_err(|error| {
+    let file = open_regular_file(path).map_err(|error| {
         let is_missing = error.kind() == std::io::ErrorKind::NotFound;
         let failure = CliError::new(ErrorKind::CannotTell, message()).because(error);
         if is_missing {

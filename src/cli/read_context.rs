@@ -21,7 +21,7 @@ use crate::domain::text::Line;
 use crate::ledger::StateReader;
 use crate::ledger::sync::find_known_problems;
 use crate::run::preview::find_first_deployer;
-use crate::signing::key::{parse_public_key, public_key_path, read_public_key};
+use crate::signing::key::{public_key_path, read_public_key};
 use crate::view;
 
 /// An existing environment with the state of its ledger.
@@ -212,8 +212,7 @@ pub fn identify_user(workspace: &Workspace) -> Option<Person> {
     };
     let read = |key: &str| repository.config_string(key).ok().flatten();
     let signer_key = read(key_lookup::SIGNER_KEY_SETTING)
-        .map(|text| std::fs::read_to_string(&text).unwrap_or(text));
-    let signer_key = signer_key.and_then(|text| parse_public_key(&text).ok());
+        .and_then(|text| key_lookup::read_signer_key(&text).ok());
     let key_file = || {
         read(key_lookup::KEY_SETTING)
             .map(PathBuf::from)

@@ -61,6 +61,11 @@ pub enum Error {
     /// The remote is a mirror, so git pushes everything to it or nothing.
     #[error("{0} is configured as a mirror, so git cannot push a single ref to it")]
     Mirror(String),
+    /// A remote's answer lists no refs, although it had some before.
+    #[error(
+        "the answer lists no refs, although the remote had some before: it may come from a proxy or a login page. If the repository is really empty now, push a branch to it first"
+    )]
+    NoRefs,
     /// An object has another kind than expected.
     #[error("object {id} is a {found}, not a {expected}")]
     WrongKind {

@@ -9,6 +9,8 @@ use std::os::unix::fs::{
 };
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use super::error::{Error, Result};
 
 /// The mode of a private folder.
@@ -20,7 +22,8 @@ const FILE_MODE: u32 = 0o600;
 /// missing: `git-deploy` in `$XDG_CACHE_HOME` or `~/.cache`.
 ///
 /// # Errors
-/// No variable names a folder, the folder cannot be created, or it belongs to another user.
+/// No variable names a folder, the folder cannot be created, or it or a link to it belongs to
+/// another user.
 pub fn find_user_folder() -> Result<PathBuf> {
     let absolute_path = |name| {
         let path = PathBuf::from(std::env::var_os(name)?);
@@ -32,8 +35,10 @@ pub fn find_user_folder() -> Result<PathBuf> {
         .ok_or(Error::NoUserFolder)?;
     let prepare = || {
         create_folder(&folder)?;
+        let user = rustix::process::geteuid().as_raw();
         let metadata = fs::metadata(&folder)?;
-        if metadata.uid() != rustix::process::geteuid().as_raw() {
+        // Whoever made a link can change it later.
+        if metadata.uid() != user || fs::symlink_metadata(&folder)?.uid() != user {
             return Err(io::Error::other("it belongs to another user"));
         }
         if metadata.mode() & 0o077 != 0 {
@@ -53,6 +58,11 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
+/// Creates a private folder, which must not exist.
+pub(super) fn create_new_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(FOLDER_MODE).create(path)
+}
+
 /// Opens a private file for appending, and creates it if it is missing.
 pub fn append_to_file(path: &Path) -> io::Result<File> {
     OpenOptions::new()
@@ -60,6 +70,24 @@ pub fn append_to_file(path: &Path) -> io::Result<File> {
         .append(true)
         .mode(FILE_MODE)
         .open(path)
+}
+
+/// Opens a file for writing in a folder that other users may be able to write to.
+///
+/// # Errors
+/// Fails, without waiting, if there is a symbolic link or no regular file: another user could have
+/// made it, and the file of this user that it points to would be changed.
+pub fn open_unlinked(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = options
+        .clone()
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is not a regular file"))
+    }
 }
 
 /// Creates a private file with the given mode, which must not exist.
@@ -153,6 +181,7 @@ pub fn remove_folder(folder: &Path) -> io::Result<()> {
 /// Makes a folder and the folders below it writable, as far as possible.
 fn make_folders_writable(root: &Path) {
     for folder in walkdir::WalkDir::new(root)
+        .follow_root_links(false)
         .into_iter()
         .filter_map(std::result::Result::ok)
         .filter(|entry| entry.file_type().is_dir())

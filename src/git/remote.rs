@@ -61,7 +61,60 @@ impl Repository {
     /// Fetches refspecs from a remote (a name or an address). Also removes local targets that the
     /// remote no longer has, so that a deleted ledger is noticed. Fetches no tags, submodules or
     /// anything else that git's settings would add.
+    ///
+    /// # Errors
+    /// Fails and removes nothing if the answer lists no refs at all, although an earlier fetch found
+    /// some. With git's dumb HTTP protocol, the page of a proxy looks like an empty repository.
     pub fn fetch(&self, remote: &str, refspecs: &[&str]) -> Result<()> {
+        let Some(known) = self.find_fetched_ref(refspecs)? else {
+            return self.fetch_refs(remote, refspecs);
+        };
+        // Git removes nothing if the remote lacks a ref that is named in full.
+        let with_known = [refspecs, &[known.as_str()]].concat();
+        let failure = match self.fetch_refs(remote, &with_known) {
+            // Git exits with 1 if it could not move a ref here, and with 128 for other failures.
+            Err(failure) if !matches!(failure, Error::CommandFailed { code: Some(1), .. }) => {
+                failure
+            }
+            result => return result,
+        };
+        match self.ls_remote(remote, &["refs/*"]) {
+            Err(_) => Err(failure),
+            Ok(refs) if refs.is_empty() => Err(Error::NoRefs),
+            // The first answer was incomplete.
+            Ok(refs) if refs.contains_key(&known) => self.fetch_refs(remote, &with_known),
+            Ok(_) => self.fetch_refs(remote, refspecs),
+        }
+    }
+
+    /// Returns the remote's name of a ref that an earlier fetch of these refspecs found; the first
+    /// refspec that has one decides.
+    fn find_fetched_ref(&self, refspecs: &[&str]) -> Result<Option<String>> {
+        for refspec in refspecs {
+            let patterns = refspec.trim_start_matches('+').split_once(':');
+            let Some((source, target)) = patterns.and_then(|(source, target)| {
+                source.strip_suffix('*').zip(target.strip_suffix('*'))
+            }) else {
+                continue;
+            };
+            let output = self
+                .git("for-each-ref")
+                // Git itself adds a symbolic ref, the remote's default branch.
+                .args(["--count=2", "--format=%(refname) %(symref)"])
+                .arg(target)
+                .run()?
+                .into_stdout()?;
+            let listed = String::from_utf8_lossy(&output);
+            let name = listed.lines().find_map(|line| line.strip_suffix(' '));
+            if let Some(name) = name.and_then(|name| name.strip_prefix(target)) {
+                return Ok(Some(format!("{source}{name}")));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Runs `git fetch` once.
+    fn fetch_refs(&self, remote: &str, refspecs: &[&str]) -> Result<()> {
         self.git_with_settings(&[NEGOTIATION], "fetch")
             .args([
                 "--quiet",

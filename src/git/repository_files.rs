@@ -4,12 +4,14 @@
 //! write them, unless the repository is shared: then everyone who can move its refs can.
 
 use std::fs::{File, Permissions};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use super::error::{Error, Result};
+use super::private_files::{create_new_folder, open_unlinked};
 use super::repo::Repository;
+use crate::input_file::read_regular_file;
 
 /// The folder of these files.
 const FOLDER: &str = "git-deploy";
@@ -24,10 +26,8 @@ impl Repository {
     /// Returns the text of a private file; `None` if it is missing or cannot be read. The caller
     /// then establishes its content again.
     pub fn read_private_file(&self, name: &str) -> Option<String> {
-        let file = File::open(self.private_folder().join(name)).ok()?;
-        let mut text = String::new();
-        file.take(SIZE_LIMIT).read_to_string(&mut text).ok()?;
-        Some(text)
+        let bytes = read_regular_file(&self.private_folder().join(name), SIZE_LIMIT).ok()?;
+        String::from_utf8(bytes).ok()
     }
 
     /// Replaces the text of a private file by the result of `change`, which gets the present text.
@@ -41,13 +41,10 @@ impl Repository {
         let write = || -> std::io::Result<()> {
             let shared = self.shared_permissions()?;
             self.make_private_folder(shared)?;
-            let lock = set_lock_permissions(
-                File::options()
-                    .create(true)
-                    .append(true)
-                    .open(folder.join(LOCK_FILE))?,
-                shared,
-            );
+            let mut options = File::options();
+            options.create(true).append(true);
+            let lock = open_unlinked(&options, &folder.join(LOCK_FILE))?;
+            let lock = set_lock_permissions(lock, shared);
             // If the disk does not support locks, a concurrent change can get lost. What is missing
             // is established again.
             let _ = lock.lock();
@@ -79,10 +76,17 @@ impl Repository {
     }
 
     /// Creates the folder if it is missing.
+    ///
+    /// # Errors
+    /// Fails if there is something else instead. In a shared repository, another user could have
+    /// made a link to a folder of this user.
     fn make_private_folder(&self, shared: Option<u32>) -> std::io::Result<()> {
         let folder = self.private_folder();
-        match std::fs::create_dir(&folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+        match create_new_folder(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                let is_folder = std::fs::symlink_metadata(&folder)?.is_dir();
+                return if is_folder { Ok(()) } else { Err(error) };
+            }
             created => created?,
         }
         let mode = shared.unwrap_or(0o700);

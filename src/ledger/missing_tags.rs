@@ -13,7 +13,9 @@ use crate::domain::entry::VersionTag;
 use crate::domain::id::TagObject;
 use crate::domain::name::LedgerName;
 use crate::git::error::{Error, Result};
+use crate::git::private_files::open_unlinked;
 use crate::git::repo::Repository;
+use crate::input_file::read_regular_file;
 
 /// The Git setting by which the user says that the server judges every push. It is never taken from
 /// the remote.
@@ -40,7 +42,7 @@ impl Repository {
         let path = self.common_dir().join(FILE);
         let write = || {
             let mut options = std::fs::OpenOptions::new();
-            let mut file = options.create(true).append(true).open(&path)?;
+            let mut file = open_unlinked(options.create(true).append(true), &path)?;
             file.write_all(lines.as_bytes())?;
             file.sync_all()
         };
@@ -67,7 +69,8 @@ impl Repository {
         if self.config_bool(SERVER_ENFORCES_SETTING)? == Some(true) {
             return Ok(BTreeSet::new());
         }
-        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let bytes = read_regular_file(&path, FILE_LIMIT).map_err(Error::io("read", &path))?;
+        let text = String::from_utf8_lossy(&bytes);
         let of_ledger = text
             .lines()
             .filter_map(|line| line.strip_prefix(ledger.as_str())?.strip_prefix(' '));

@@ -82,8 +82,8 @@ pub fn sync_usable(
         .iter()
         .any(|problem| problem.fault == LedgerFault::Deleted)
     {
-        // A truncated answer can look to git like one without refs, so a deletion must be seen
-        // twice.
+        // A truncated answer can look to git like one without some refs, so a deletion must be
+        // seen twice.
         let second = sync_once(repository, remote).inspect_err(|_| {
             restore_incoming(repository, &incoming_before, &synced.problems);
         })?;
@@ -134,7 +134,8 @@ fn sync_once(repository: &Repository, remote: &str) -> std::result::Result<SyncR
     fetch_with_retries(
         repository,
         remote,
-        &[&branches, LEDGER_REFSPEC, NOTES_REFSPEC],
+        // Ledgers first: they are never deleted, so one of them shows that the remote has answered.
+        &[LEDGER_REFSPEC, &branches, NOTES_REFSPEC],
     )
     .map_err(|source| {
         match repository.find_ref_lock() {

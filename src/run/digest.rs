@@ -7,13 +7,14 @@
 //! `100644` for all others. Folders are not listed, so an empty one has no effect, as in git. Times
 //! and owners have no effect either.
 
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::id::{Algorithm, Digest};
+use crate::input_file::open_regular_file;
 
 /// The most files in a folder.
 const MAX_FILES: usize = 1_000_000;
@@ -109,7 +110,7 @@ fn read_file_record(path: &Path) -> Result<(&'static str, Digest), DigestError> 
 
 /// Hashes the bytes of a file.
 fn hash_file(path: &Path) -> Result<[u8; 32], DigestError> {
-    let mut file = File::open(path).map_err(|source| read_error(path, source))?;
+    let mut file = open_regular_file(path).map_err(|source| read_error(path, source))?;
     let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 64 * 1024]);
     loop {
         let length = file

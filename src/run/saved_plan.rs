@@ -5,9 +5,9 @@
 //! another component's command nor a process that the plan command left running can replace the plan
 //! in between. A change of the new file is detected when the command has ended.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Seek as _, Write};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::id::Digest;
 use crate::git::private_files::create_new_file;
+use crate::input_file::open_regular_file;
 
 /// The longest beginning of a plan that is needed to tell its format, in bytes.
 const BEGINNING: usize = 64;
@@ -44,19 +45,10 @@ pub struct PlanFile {
 impl PlanFile {
     /// Moves a plan file into an unnamed file in `folder`. Returns `None` if there is no plan file.
     pub fn take(path: &Path, folder: &Path) -> io::Result<Option<Self>> {
-        // The plan command may have made a named pipe, which must not block.
-        let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-        let source = OpenOptions::new()
-            .read(true)
-            .custom_flags(nonblocking)
-            .open(path);
-        let source = match source {
+        let source = match open_regular_file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             result => result?,
         };
-        if !source.metadata()?.is_file() {
-            return Err(io::Error::other("the plan file is not a regular file"));
-        }
         let mut file = tempfile::tempfile_in(folder)?;
         let sha256 = copy(&source, &mut file)?;
         fs::remove_file(path)?;
@@ -141,7 +133,7 @@ impl WrittenPlan {
             Err(_) => return false,
             Ok(metadata) => metadata,
         };
-        let read = || copy(&File::open(&self.path)?, &mut io::sink());
+        let read = || copy(&open_regular_file(&self.path)?, &mut io::sink());
         metadata.is_file() && read().is_ok_and(|sha256| Some(sha256) == self.sha256)
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::HookError;
 use crate::clock::Deadline;
 use crate::git::Repository;
+use crate::git::private_files::open_unlinked;
 
 /// The file of the ledgers' lock, in the folder that all worktrees share.
 const LOCK_FILE: &str = "git-deploy.lock";
@@ -59,7 +60,7 @@ pub(super) fn take_named(
 /// Opens a lock file for writing. Creates it with this mode, and gives it this mode if it belongs to
 /// this user.
 fn open_file(path: &Path, mode: u32) -> io::Result<File> {
-    let open = || OpenOptions::new().write(true).open(path);
+    let open = || open_unlinked(OpenOptions::new().write(true), path);
     let file = match open() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             create_file(path, mode)?;

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use tempfile::NamedTempFile;
 
 use crate::domain::id::{IdError, PublicKey};
+use crate::input_file::open_regular_file;
 
 /// The most bytes in a key file. Stock minisign writes fewer than 1,400.
 const MAX_FILE_BYTES: u64 = 8 * 1024;
@@ -114,7 +115,7 @@ impl SecretKey {
                 source,
             },
         };
-        let file = File::open(path).map_err(failed)?;
+        let file = open_regular_file(path).map_err(failed)?;
         let contents = read_bounded(&file)
             .map_err(failed)?
             .ok_or(KeyError::InvalidSecretKey)?;
@@ -262,7 +263,7 @@ pub fn generate_key(secret_file: &Path, password: Option<&str>) -> Result<Public
 
 /// Reads a public key file: minisign's two lines, or the base64 alone.
 pub fn read_public_key(path: &Path) -> Result<PublicKey, KeyError> {
-    let contents = File::open(path)
+    let contents = open_regular_file(path)
         .and_then(|file| read_bounded(&file))
         .map_err(|source| KeyError::Read {
             path: path.to_owned(),

@@ -18,3 +18,6 @@ pub use difference::{compare_plans, read_digests};
 pub use document::DeploymentPlan;
 pub use markdown::render_markdown;
 pub use text::{PlanDetail, render_text};
+
+/// The largest document that is read again, in bytes. It contains the output of the commands.
+pub const MAX_DOCUMENT_BYTES: u64 = 256 << 20;

@@ -77,9 +77,11 @@
 //! |---|---|
 //! | `server adopt` and `--recover` against those who are no owners | `with_sources::adopted_servers` |
 //! | clients against variables, included settings, unfit keys, time zones, look-alike names | `with_sources::client_surroundings` |
-//! | clients against a server that answers, prints or holds too much or what is no git's | `with_sources::hostile_servers` |
+//! | files and folders of a user against links, pipes and devices that others put there | `with_sources::client_surroundings`, `with_sources::folders` |
+//! | clients against a server that answers, prints or holds too much or what is no git's, such as a login page | `with_sources::hostile_servers` |
 //! | hooks against packets, variables, push options and earlier hooks | `with_sources::hook_input` |
 //! | hand-off programs against refused entries and misleading texts, pushes against unfit programs | `with_sources::handed_on` |
+//! | unfinished runs against those who are not their owner, and against owners that slept | `with_sources::takeovers` |
 //! | ledgers and branches against replays, force, ids of the other format, huge objects | `with_sources::pushed_updates` |
 
 mod forged_entries;

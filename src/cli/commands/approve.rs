@@ -20,11 +20,12 @@ use crate::domain::policy::Environment;
 use crate::domain::rules::{ApprovalRefusal, SKEW};
 use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
+use crate::input_file::read_regular_file;
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
 use crate::run::default_description::build_description;
 use crate::run::proposed_approval::refuse_proposed_approval;
 use crate::view::grouping::list_or_count;
-use crate::view::plan::read_digests;
+use crate::view::plan::{MAX_DOCUMENT_BYTES, read_digests};
 use crate::view::{result_text, wrap};
 
 /// Approve a commit for an environment
@@ -190,7 +191,8 @@ fn collect_plans(
     let mut plans = BTreeMap::new();
     if let Some(file) = &args.plans_file {
         let cannot_read = || format!("cannot read the plans in {}", file.display());
-        let bytes = std::fs::read(file).context(ErrorKind::CannotTell, cannot_read())?;
+        let bytes = read_regular_file(file, MAX_DOCUMENT_BYTES)
+            .context(ErrorKind::CannotTell, cannot_read())?;
         // The commit that the plans were made for.
         let planned;
         (planned, plans) = read_digests(&bytes, name).context(ErrorKind::Usage, cannot_read())?;

@@ -14,6 +14,7 @@ use crate::domain::id::Digest;
 use crate::domain::name::{Label, LedgerName};
 use crate::domain::policy::PredicateType;
 use crate::domain::text::Line;
+use crate::input_file::open_regular_file;
 use crate::ledger::writer::EntryDraft;
 use crate::run::junit::{MAX_REPORT, TestResults};
 use crate::view::attestation_text;
@@ -215,7 +216,8 @@ fn read_limited(file: &str, limit: usize) -> Result<Vec<u8>, CliError> {
     let max = limit as u64 + 1;
     let result = match file {
         "-" => std::io::stdin().lock().take(max).read_to_end(&mut bytes),
-        file => std::fs::File::open(file).and_then(|file| file.take(max).read_to_end(&mut bytes)),
+        file => open_regular_file(Path::new(file))
+            .and_then(|file| file.take(max).read_to_end(&mut bytes)),
     };
     result.context(ErrorKind::CannotTell, format!("cannot read {file}"))?;
     if bytes.len() > limit {

@@ -20,6 +20,7 @@ use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::text::sanitize;
 use crate::domain::verdict::CheckResult;
 use crate::git::{Error, Repository};
+use crate::input_file::open_regular_file;
 use crate::ledger::audit::{self, AuditFinding, AuditPlan, AuditRemark, FindingKind, RemarkKind};
 use crate::ledger::facts::FactGatherer;
 use crate::ledger::local_ledgers::find_rewound;
@@ -317,7 +318,7 @@ fn read_earlier_report(file: &Path) -> Result<EarlierReport, CliError> {
     };
     let hint = "git deploy audit --json > FILE";
     let mut bytes = Vec::new();
-    std::fs::File::open(file)
+    open_regular_file(file)
         .and_then(|file| file.take(REPORT_LIMIT + 1).read_to_end(&mut bytes))
         .context(
             ErrorKind::CannotTell,

@@ -18,6 +18,7 @@ use crate::domain::entry::{self, Deployment};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
+use crate::input_file::read_regular_file;
 use crate::ledger::writer::LedgerSnapshot;
 use crate::run::build_deployment::{Commits, DeploymentSpec, LeftOut, Selection, list_left_out};
 use crate::view::plan::{self as view, DeploymentPlan, PlanDetail, PlanState};
@@ -87,7 +88,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let (env, rules) = workspace.find_environment(name.as_str())?;
     // Read first, so that an unreadable file is reported before any plan command runs.
     let earlier = args.since.as_ref().map(|file| {
-        std::fs::read(file).context(
+        read_regular_file(file, view::MAX_DOCUMENT_BYTES).context(
             ErrorKind::CannotTell,
             format!("cannot read {}", file.display()),
         )

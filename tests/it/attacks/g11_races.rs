@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 
 use git_deploy::testing::domain::entry::{
-    Abort, Action, ComponentAtCommit, ComponentResult, Finish, Outcome, Record, Resume, Revoke,
-    Start, Statement, Unyank, VerificationResult, Yank,
+    Action, Record, Resume, Revoke, Start, Statement, Unyank, Yank,
 };
 use git_deploy::testing::domain::id::{CommitId, RunId};
 
 use crate::harness::attack::an_entry;
 use crate::harness::member::a_lock;
+use crate::harness::run_entries::{abort, finish, read_start};
 use crate::harness::{Member, Project, RawPush, Run, World, processes_in, wait_until};
 
 const POLICY: &str = r#"[environments]
@@ -465,48 +465,7 @@ fn a_run_ends_once() {
     let begin = || {
         ci.deploy(&["record", "stage", "--start", "--all"]).ok();
         sync(&project);
-        let began = Statement::parse(&ci.bytes("blob", "refs/deploy/stage:entry.json")).unwrap();
-        let Action::Start(start) = began.action else {
-            panic!("not a start")
-        };
-        (began.sequence, start)
-    };
-    let finish = |(sequence, start): &(u64, Start)| {
-        let change = &start.deployment.components[0];
-        let verification = VerificationResult::Passed;
-        let ended = ComponentResult {
-            target: change.target.clone(),
-            outcome: Outcome::Succeeded,
-            because: None,
-            to: None,
-            verification,
-        };
-        Action::Finish(Finish {
-            start: *sequence,
-            run: start.run,
-            kind: start.deployment.kind,
-            components: vec![ended],
-            approved_by: vec![],
-            change: start.deployment.change.clone(),
-            labels: start.deployment.labels.clone(),
-            description: start.deployment.description.clone(),
-            break_glass: None,
-            status: None,
-            commands: vec![],
-            logs: vec![],
-        })
-    };
-    let abort = |(start, began): &(u64, Start)| {
-        let components = began.deployment.changed().map(|it| ComponentAtCommit {
-            component: it.target.component.clone(),
-            commit: it.target.commit,
-        });
-        Action::Abort(Abort {
-            start: *start,
-            run: began.run,
-            components: components.collect(),
-            reason: "stuck".parse().unwrap(),
-        })
+        read_start(ci, "stage")
     };
     let build = |member: &Member<'_>, action| member.build("stage", action, None, |_| ());
     let run = begin();
@@ -569,6 +528,41 @@ fn a_run_ends_once() {
         },
     );
     project.refused_entry(&["state"], alice, "stage", &build(alice, abort(&run)));
+    let run = begin();
+    let resume = || {
+        Action::Resume(Resume {
+            start: run.0,
+            run: RunId([3; 16]),
+            reason: Some("lost".parse().unwrap()),
+        })
+    };
+    loses(
+        &project,
+        "resumed while it is given up",
+        &["chain"],
+        (bob, "stage", build(bob, resume())),
+        || {
+            push(alice, "stage", &build(alice, abort(&run)));
+        },
+    );
+    project.refused_entry(&["state"], bob, "stage", &build(bob, resume()));
+    let run = begin();
+    let resume = Action::Resume(Resume {
+        start: run.0,
+        run: RunId([4; 16]),
+        reason: Some("lost".parse().unwrap()),
+    });
+    loses(
+        &project,
+        "given up while it is resumed",
+        &["chain"],
+        (alice, "stage", build(alice, abort(&run))),
+        || {
+            push(bob, "stage", &build(bob, resume));
+        },
+    );
+    bob.deploy(&["abort", "stage", "-m", "enough"]).ok();
+    sync(&project);
     // While it lives, only its owner and an admin give it up.
     let run = begin();
     project.refused_entry(&["authorization"], bob, "stage", &build(bob, abort(&run)));

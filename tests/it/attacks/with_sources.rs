@@ -4,7 +4,9 @@
 
 mod adopted_servers;
 mod client_surroundings;
+mod folders;
 mod handed_on;
 mod hook_input;
 mod hostile_servers;
 mod pushed_updates;
+mod takeovers;

@@ -215,8 +215,8 @@ fn over_ssh() {
     sweep(&world, &project.bob.repo, &project.server, &proxy, 2);
 }
 
-/// A broken answer can look like that of a server without refs. No loss is reported until a second
-/// answer confirms it; without one the known tips stay.
+/// A broken answer can look like that of a server without refs. No loss is reported until an answer
+/// has other refs; without one the known tips stay.
 #[test]
 fn an_answer_without_refs_is_doubted() {
     let world = World::new();
@@ -262,7 +262,20 @@ fn an_answer_without_refs_is_doubted() {
     );
     assert_eq!(refs(), before);
     bob.deploy(&["status"]).ok();
+    // However often it is repeated, it is no proof that every ref was deleted.
     answers(&none, &none);
+    let run = bob.deploy(&["sync"]).fails(3);
+    assert!(run.words_of_err().contains("lists no refs"), "{run}");
+    assert_eq!(refs(), before);
+    // An answer with any ref is.
+    let main = project.server.rev("refs/heads/main");
+    bob.git(&[
+        "push",
+        "-q",
+        &empty.path().to_string_lossy(),
+        &format!("{main}:refs/heads/x"),
+    ])
+    .ok();
     let run = bob.deploy(&["sync"]).fails(1);
     assert!(
         run.err().contains("the remote has lost the ledger policy"),

@@ -15,6 +15,7 @@ pub mod project;
 mod raw_push;
 mod repo;
 mod run;
+pub mod run_entries;
 pub mod schemas;
 pub mod sshd;
 mod tests;

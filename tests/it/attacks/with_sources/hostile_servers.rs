@@ -1,10 +1,11 @@
 //! A server that means harm to its clients: what it answers, prints and holds.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
+use std::process::{Child, Stdio};
 
 use crate::harness::attack::strange;
-use crate::harness::{Project, Run, World};
+use crate::harness::{Project, Run, World, has_tool};
 
 /// The beginning of git's own answer.
 const OK: &str =
@@ -120,6 +121,106 @@ fn answers_that_are_no_gits_change_nothing() {
         .ok();
     carol.deploy(&["sync"]).ok();
     carol.deploy(&["audit"]).ok();
+}
+
+/// A web server that answers every request with the same page, as the login page of a network does.
+struct LoginPage(Child);
+
+impl LoginPage {
+    /// Starts a server in Python, and returns it with its port.
+    fn start(page: &str) -> (Self, String) {
+        let program = "\
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        page = sys.argv[1].encode()
+        self.send_response(200)
+        self.send_header('Content-Type', 'text/html')
+        self.send_header('Content-Length', str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+    do_POST = do_GET
+    def log_message(self, *args):
+        pass
+server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+";
+        let mut child = std::process::Command::new("python3")
+            .args(["-c", program, page])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut port).unwrap();
+        (Self(child), port.trim().to_owned())
+    }
+}
+
+impl Drop for LoginPage {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The page of a proxy, which git takes for an empty repository, does not delete what an earlier
+/// fetch found: it is "cannot tell", and neither ledgers nor branches are pruned.
+#[test]
+fn a_login_page_is_no_empty_repository() {
+    if !has_tool("python3") {
+        return;
+    }
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let (carol, ci) = (&project.carol, &project.ci);
+    ci.deploy(&["record", "dev"]).ok();
+    carol.deploy(&["sync"]).ok();
+    let fetched = ["refs/deploy/", "refs/deploy-incoming/", "refs/remotes/"];
+    let refs = || {
+        let list = [&["for-each-ref"][..], &fetched].concat();
+        carol.repo.git(&list).ok().text()
+    };
+    let before = refs();
+    assert!(
+        [
+            "refs/deploy/dev",
+            "refs/deploy-incoming/dev",
+            "refs/remotes/origin/main"
+        ]
+        .iter()
+        .all(|name| before.contains(name)),
+        "{before}"
+    );
+    for page in ["<html>Please log in", "", "<html>\n<body>Please log in\n"] {
+        let (_server, port) = LoginPage::start(page);
+        let url = format!("http://127.0.0.1:{port}/x.git");
+        carol.repo.git(&["remote", "set-url", "origin", &url]).ok();
+        for arguments in [&["sync"][..], &["record", "dev", "--all"]] {
+            let run = carol.deploy(arguments).fails(3);
+            let said = run.words_of_err();
+            assert!(said.contains("cannot fetch from origin"), "{page:?}: {run}");
+            assert!(!said.contains("lost"), "{page:?}: {run}");
+            assert_eq!(refs(), before, "{page:?}: {run}");
+        }
+        carol.deploy(&["status"]).ok();
+    }
+    // The control: a ledger and a branch that the server has deleted are noticed.
+    let server = &project.server;
+    carol
+        .repo
+        .git(&["remote", "set-url", "origin", &server.url()])
+        .ok();
+    server.git(&["update-ref", "refs/heads/gone", "main"]).ok();
+    carol.deploy(&["sync"]).ok();
+    assert!(refs().contains("refs/remotes/origin/gone"));
+    server.git(&["update-ref", "-d", "refs/heads/gone"]).ok();
+    carol.deploy(&["sync"]).ok();
+    assert_eq!(refs(), before);
+    server.git(&["update-ref", "-d", "refs/deploy/dev"]).ok();
+    let run = carol.deploy(&["sync"]).fails(1);
+    assert!(run.err().contains("has lost the ledger dev"), "{run}");
 }
 
 /// What a server's hooks print reaches the pusher as plain text, and only a bounded part of it; it
