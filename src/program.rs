@@ -354,8 +354,11 @@ impl RunningProgram {
 
     /// Sends a signal to the program's process group, which it must lead.
     pub fn signal_group(&self, signal: Signal) {
-        // The call fails if no process of the group is left.
-        let _ = kill_process_group(self.id, signal);
+        // A program that has just started may not lead its group yet. Otherwise the call fails only if
+        // no process of the group is left.
+        if kill_process_group(self.id, signal).is_err() && matches!(self.has_ended(), Ok(false)) {
+            let _ = kill_process(self.id, signal);
+        }
     }
 
     /// Kills the program, with its process group if it leads one.

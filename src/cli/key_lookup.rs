@@ -229,6 +229,7 @@ pub fn open_signer(repository: &Repository) -> Result<Signer, CliError> {
                 CliError::new(ErrorKind::CannotTell, "there is no key to sign with")
                     .hint("git deploy key new")
                     .hint("git config deploy.key FILE")
+                    .hint("in CI: the content of a key file in the variable GIT_DEPLOY_KEY")
             })?,
     };
     let prompt = || {

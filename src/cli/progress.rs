@@ -116,7 +116,7 @@ impl<'a> DeploymentProgress<'a> {
     }
 
     fn print_log(&self, error: &StepError) {
-        if !error.log.as_os_str().is_empty() {
+        if error.log.is_file() {
             self.print(&format!("    full log: {}", error.log.display()));
         }
     }

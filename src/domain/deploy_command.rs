@@ -84,14 +84,17 @@ impl<'a> DeployCommand<'a> {
     pub fn only_later(self, component: &ComponentName, text: &'static str) -> Self {
         Self {
             placeholder: Some(text),
-            ..self.chosen_by(component)
+            ..self.chosen_by([component])
         }
     }
 
-    /// Lets this component decide whether git-deploy carries the deployment out.
+    /// Lets these components decide whether git-deploy carries the deployment out.
     #[must_use]
-    pub fn chosen_by(mut self, component: &ComponentName) -> Self {
-        self.deciding = vec![component.clone()];
+    pub fn chosen_by<'n>(
+        mut self,
+        components: impl IntoIterator<Item = &'n ComponentName>,
+    ) -> Self {
+        self.deciding = components.into_iter().cloned().collect();
         self
     }
 
@@ -205,7 +208,7 @@ mod tests {
                 new().only([&api]),
                 "record prod 010101010101 --component api",
             ),
-            (new().chosen_by(&api), "record prod 010101010101"),
+            (new().chosen_by([&api]), "record prod 010101010101"),
             (
                 new().only([&api]).kind(DeploymentKind::Rollback),
                 "record prod 010101010101 --rollback --component api",
@@ -227,11 +230,11 @@ mod tests {
                 "record prod 010101010101 --destroy --component api",
             ),
             (
-                new().chosen_by(&web).including_running().verified(),
+                new().chosen_by([&web]).including_running().verified(),
                 "run prod 010101010101 --all",
             ),
             (
-                new().chosen_by(&api).including_running().verified(),
+                new().chosen_by([&api]).including_running().verified(),
                 "record prod 010101010101 --all --verification passed",
             ),
             (
@@ -242,7 +245,7 @@ mod tests {
                 new().only_later(&api, "NAMES").options("--change 7"),
                 "record prod 010101010101 NAMES --change 7",
             ),
-            (new().any_commit().chosen_by(&api), "record prod REV"),
+            (new().any_commit().chosen_by([&api]), "record prod REV"),
             (DeployCommand::new(&policy, "prod"), "run prod"),
         ] {
             assert_eq!(command.to_string(), format!("git deploy {expected}"));

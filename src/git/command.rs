@@ -5,8 +5,10 @@
 
 use std::ffi::OsStr;
 use std::io::{Read, Write as _};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use super::error::{Error, Result, printable_tail};
 
@@ -64,6 +66,23 @@ pub struct GitOutput {
     pub stderr: Vec<u8>,
 }
 
+/// Returns the path of git, which is looked up once: later, a command of the policy may have put
+/// another program of this name in one of the folders.
+fn find_git() -> &'static Path {
+    static GIT: OnceLock<PathBuf> = OnceLock::new();
+    GIT.get_or_init(|| {
+        let folders = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&folders)
+            .filter(|folder| folder.is_absolute())
+            .map(|folder| folder.join("git"))
+            .find(|file| {
+                let metadata = file.metadata();
+                metadata.is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+            })
+            .unwrap_or_else(|| PathBuf::from("git"))
+    })
+}
+
 impl GitCommand {
     /// Prepares `git <subcommand>` for a repository, with an environment that cannot redirect it.
     pub(super) fn new(git_dir: &Path, work_dir: Option<&Path>, subcommand: &'static str) -> Self {
@@ -77,7 +96,7 @@ impl GitCommand {
         settings: &[&str],
         subcommand: &'static str,
     ) -> Self {
-        let mut command = Command::new("git");
+        let mut command = Command::new(find_git());
         for variable in REDIRECTING_VARIABLES.into_iter().chain(SIGNING_VARIABLES) {
             command.env_remove(variable);
         }

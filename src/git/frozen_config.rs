@@ -64,14 +64,14 @@ impl Repository {
         let path = OsStr::from_bytes(path.trim_ascii_end());
         let hooks_folder = self.work_dir().unwrap_or(self.git_dir()).join(path);
         let hooks = read_hooks(&hooks_folder).map_err(Error::io("reading", &hooks_folder))?;
-        create_git_folder(folder, self.common_dir(), &listing)
+        let files = create_git_folder(folder, self.common_dir(), &listing)
             .map_err(Error::io("copying git's configuration to", folder))?;
         let mut frozen = self
             .shared
             .frozen
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *frozen = Some(Arc::new(FrozenFolder::new(folder)));
+        *frozen = Some(Arc::new(FrozenFolder::new(folder, files)));
         Ok(FrozenConfig {
             repository: self,
             listing,
@@ -87,6 +87,11 @@ impl FrozenConfig<'_> {
     pub fn find_change(&self) -> Option<String> {
         if list_config(self.repository).ok().as_ref() != Some(&self.listing) {
             return Some("the configuration of git".to_owned());
+        }
+        let frozen = self.repository.shared.frozen.lock();
+        let frozen = frozen.unwrap_or_else(PoisonError::into_inner).clone();
+        if frozen.is_some_and(|folder| !folder.is_unchanged()) {
+            return Some("the copy of git's configuration".to_owned());
         }
         let Ok(hooks) = read_hooks(&self.hooks_folder) else {
             return Some(format!("the folder {}", self.hooks_folder.display()));
@@ -148,7 +153,11 @@ fn read_hooks(folder: &Path) -> io::Result<BTreeMap<OsString, HookState>> {
 }
 
 /// Creates a git folder with these settings and the refs of a repository.
-fn create_git_folder(folder: &Path, common_dir: &Path, listing: &[u8]) -> io::Result<()> {
+fn create_git_folder(
+    folder: &Path,
+    common_dir: &Path,
+    listing: &[u8],
+) -> io::Result<BTreeMap<&'static str, Vec<u8>>> {
     create_folder(folder)?;
     for (name, is_folder) in LINKS {
         let target = common_dir.join(name);
@@ -176,10 +185,10 @@ fn create_git_folder(folder: &Path, common_dir: &Path, listing: &[u8]) -> io::Re
             .or_default()
             .extend(format_setting(setting));
     }
-    for (name, bytes) in files {
-        append_to_file(&folder.join(name))?.write_all(&bytes)?;
+    for (name, bytes) in &files {
+        append_to_file(&folder.join(name))?.write_all(bytes)?;
     }
-    Ok(())
+    Ok(files)
 }
 
 /// Formats a setting for a configuration file. `setting` is its name and, after a newline, its value,

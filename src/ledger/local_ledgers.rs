@@ -174,7 +174,7 @@ fn verify_refs(
             repository.add_missing_tags(&moved.ledger, &moved.missing_tags)?;
         }
         // If this fails, a command reports a problem of the remote until the next sync.
-        let _ = advance_incoming(repository, &moved.ledger, moved.new);
+        let _ = advance_incoming(repository, &moved.ledger, moved.new, moved.old.is_none());
         Ok(())
     })?;
     // After an undecided entry no ledger moves: what depends on it is undecided, too.
@@ -205,10 +205,21 @@ fn verify_refs(
 }
 
 /// Moves the incoming ref of a ledger up to entries that git itself has fetched. Otherwise the
-/// remote would seem to be behind this clone.
-fn advance_incoming(repository: &Repository, ledger: &LedgerName, tip: EntryId) -> Result<()> {
+/// remote would seem to be behind this clone, or to have lost a new ledger.
+fn advance_incoming(
+    repository: &Repository,
+    ledger: &LedgerName,
+    tip: EntryId,
+    is_new: bool,
+) -> Result<()> {
     let Some(incoming) = repository.read_ref(&format!("{INCOMING}{ledger}"))? else {
-        return Ok(());
+        // The first entries of a ledger, brought by git itself since the last sync.
+        let has_synced = !repository.tips_below(INCOMING)?.is_empty();
+        return if has_synced && is_new {
+            record_push(repository, ledger, tip)
+        } else {
+            Ok(())
+        };
     };
     if incoming != tip.0
         && repository

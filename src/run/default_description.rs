@@ -26,25 +26,20 @@ pub fn build_description(
     repository: &Repository,
     deployment: &Deployment,
 ) -> Result<Option<Description>, Error> {
-    let targets: BTreeSet<Oid> = deployment
-        .changed()
-        .map(|change| change.target.commit.0)
-        .collect();
-    let previous_commits: BTreeSet<CommitId> = deployment
-        .changed()
-        .filter_map(|change| change.from)
-        .collect();
-    let previous_commits: Vec<Oid> = previous_commits
-        .into_iter()
-        .map(|commit| commit.0)
+    let changes = || deployment.changed();
+    let is_first = changes().all(|change| change.from.is_none());
+    // What is new for one component may have been deployed with another one.
+    let ranges: BTreeSet<(Oid, Option<CommitId>)> = changes()
+        .filter(|change| is_first || change.from.is_some())
+        .map(|change| (change.target.commit.0, change.from))
         .collect();
     let mut new_commits: Vec<Oid> = Vec::new();
-    for target in targets {
-        if previous_commits.is_empty() {
+    for (target, previous) in ranges {
+        let Some(previous) = previous else {
             new_commits.push(target);
             continue;
-        }
-        match repository.commits_between(target, &previous_commits, MAX_COMMITS) {
+        };
+        match repository.commits_between(target, &[previous.0], MAX_COMMITS) {
             Ok(commits) => new_commits.extend(commits),
             Err(Error::LimitExceeded { .. } | Error::Shallow | Error::Missing(_)) => {
                 return Ok(None);
@@ -52,7 +47,7 @@ pub fn build_description(
             Err(error) => return Err(error),
         }
     }
-    // Two targets may share commits.
+    // Two components may share commits.
     let mut seen = BTreeSet::new();
     new_commits.retain(|commit| seen.insert(*commit));
     join_subjects(repository, &new_commits)

@@ -25,6 +25,7 @@ pub use output::{CapturedOutput, OutputRecorder};
 use termination::Termination;
 
 use super::cancellation::Cancellation;
+use super::isolation::CommandIsolation;
 use crate::clock::{Deadline, Stopwatch, time_limit};
 pub use crate::program::Stream;
 use crate::program::{POLL_INTERVAL, RunningProgram};
@@ -134,9 +135,12 @@ fn build_command(spec: &CommandSpec<'_>) -> io::Result<Command> {
     } else {
         Stdio::from(write_temp_file(spec.input)?)
     };
+    if *spec.isolation == CommandIsolation::Off {
+        command.process_group(0);
+    }
+    // The helper that isolates a command begins a session, and so a group of its own.
     command
         .current_dir(spec.folder)
-        .process_group(0)
         .stdin(input)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -7,7 +7,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Seek as _, Write};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -45,11 +45,22 @@ pub struct PlanFile {
 impl PlanFile {
     /// Moves a plan file into an unnamed file in `folder`. Returns `None` if there is no plan file.
     pub fn take(path: &Path, folder: &Path) -> io::Result<Option<Self>> {
-        let source = match open_regular_file(path) {
+        // The command may have put a link there, to have this process read for it what it cannot read
+        // itself, such as the environment of another process.
+        match path.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            result => result?,
-        };
+            Ok(metadata) if metadata.is_file() => {}
+            Ok(_) => return Err(io::Error::other("the plan is not a regular file")),
+            Err(error) => return Err(error),
+        }
+        let source = open_regular_file(path)?;
         let mut file = tempfile::tempfile_in(folder)?;
+        // A folder above, or the file itself, may have become a link since then.
+        if source.metadata()?.dev() != file.metadata()?.dev() {
+            return Err(io::Error::other(
+                "the plan is not in the folder of the command",
+            ));
+        }
         let sha256 = copy(&source, &mut file)?;
         fs::remove_file(path)?;
         file.rewind()?;

@@ -72,7 +72,9 @@ pub fn render_changes(deployment: &Deployment, width: Option<usize>) -> Vec<Stri
             (None, true) => format!("{} (tried)", change.target.commit.0.prefix(7)),
             (None, _) => "–".to_owned(),
         };
-        let to = if change.is_removal() {
+        let to = if let Some(name) = &change.renamed_to {
+            format!("renamed to {name}")
+        } else if change.is_removal() {
             "removed".to_owned()
         } else {
             change.target.commit.0.prefix(7)

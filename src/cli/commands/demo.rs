@@ -1,7 +1,8 @@
 //! `git deploy demo`: a tour with a real server and four clones, from the first commit to a refused
 //! and an accepted push.
 //!
-//! The tour runs every git and git-deploy command that it prints, and stops if one does not end as expected.
+//! The tour runs each of the commands that it prints, except `cat`, and stops if one does not end as
+//! expected.
 
 mod second_part;
 

@@ -120,7 +120,12 @@ impl DeployRunner<'_> {
                 .iter()
                 .any(|change| change.target.component == *name)
         };
-        let changes: Vec<&ComponentChange> = deployment.components.iter().collect();
+        // The approval of a renamed component includes that its former name is removed.
+        let changes: Vec<&ComponentChange> = deployment
+            .components
+            .iter()
+            .filter(|change| change.renamed_to.is_none())
+            .collect();
         let groups: BTreeSet<_> = changes
             .iter()
             .map(|change| (change.target.commit, deployment.purpose_of(change)))

@@ -104,14 +104,21 @@ impl DeployRunner<'_> {
         if allowed != Some(true)
             && let Some(exposed) = find_exposed_key()
         {
-            return Err(CliError::new(
+            let by_policy = rules.isolation == policy::Isolation::Off;
+            let failure = CliError::new(
                 ErrorKind::Denied,
                 format!("the commands of {name} could read the signing key: no command was run"),
             )
             .because(format!(
                 "{exposed}, and the commands are not isolated ({reason})"
-            ))
-            .hint(format!("git config {ALLOW_EXPOSED_KEY_SETTING} true")));
+            ));
+            let safe_way =
+                "remove isolation = \"off\" in deploy.toml, then git deploy policy publish";
+            return Err(by_policy
+                .then_some(safe_way)
+                .into_iter()
+                .fold(failure, CliError::hint)
+                .hint(format!("git config {ALLOW_EXPOSED_KEY_SETTING} true")));
         }
         note(format_args!(
             "The commands of {name} are not isolated: {reason}."

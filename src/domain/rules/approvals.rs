@@ -21,9 +21,9 @@ use super::findings::join_names;
 use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::command_line::{component_options, is_quoted_for_shell};
-use crate::domain::entry::{Action, ApprovalPurpose, Deployment, DeploymentKind};
+use crate::domain::entry::{Action, ApprovalPurpose, ComponentChange, Deployment, DeploymentKind};
 use crate::domain::name::Person;
-use crate::domain::policy::PreventSelf;
+use crate::domain::policy::{ApprovalBinding, PreventSelf};
 use crate::domain::verdict::{Check, Rule};
 
 use approved_by::check_approved_by;
@@ -154,9 +154,26 @@ fn approve_command(
         (ApprovalPurpose::Deploy, _) => String::new(),
     };
     let (environment, commit) = (ctx.environment_label(), approvals.commit.short());
-    Some(format!(
-        "git deploy approve {environment} {commit}{options}"
-    ))
+    let command = format!("git deploy approve {environment} {commit}{options}");
+    let binds_plans = ctx.environment.is_some_and(|environment| {
+        let mut requirements = environment.approvals.iter();
+        requirements.any(|it| it.bind == ApprovalBinding::Plan)
+    });
+    let has_plan = |change: &&ComponentChange| {
+        let component = ctx.policy.component(&change.target.component);
+        !change.is_removal() && component.is_some_and(|it| it.plan.is_some())
+    };
+    let needs_plans = binds_plans
+        && approvals.purpose == ApprovalPurpose::Deploy
+        && approvals.changes.iter().any(has_plan);
+    // Such an approval must name the plans, which the approver makes and reviews.
+    Some(if needs_plans {
+        format!(
+            "git deploy plan {environment} {commit} --json > plans.json && {command} --plans plans.json"
+        )
+    } else {
+        command
+    })
 }
 
 #[cfg(test)]

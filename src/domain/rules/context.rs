@@ -128,7 +128,7 @@ impl<'a> Context<'a> {
         if self.has_several_commits() {
             command.only([&target.component])
         } else {
-            command.chosen_by(&target.component)
+            command.chosen_by([&target.component])
         }
     }
 

@@ -65,6 +65,7 @@ pub fn run_if_helper() -> Option<ExitCode> {
     if words.next()? != HELPER_NAME {
         return None;
     }
+    leave_caller();
     let (status, error) = match (restrict_self(&mut words), words.next()) {
         (Err(error), _) => (CANNOT_EXECUTE, error),
         // Without a command, the caller asks whether this machine can isolate commands.
@@ -74,6 +75,15 @@ pub fn run_if_helper() -> Option<ExitCode> {
     // If standard error is closed, the message is lost.
     let _ = writeln!(io::stderr(), "{MESSAGE_PREFIX}{error}");
     Some(ExitCode::from(status))
+}
+
+/// Leaves the terminal of the caller, in which a command could otherwise type, and marks the files that
+/// the caller left open to be closed when the command is executed: they may belong to a user with more
+/// rights.
+fn leave_caller() {
+    // The call fails only for a process that leads its group already.
+    let _ = rustix::process::setsid();
+    close_fds::set_fds_cloexec(3, &[]);
 }
 
 /// Reads the kind of isolation and the writable paths, and restricts this process.

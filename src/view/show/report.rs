@@ -137,6 +137,10 @@ pub enum NextStep {
         /// The commit that would be deployed, if it is a later one that contains this commit.
         #[serde(skip_serializing_if = "Option::is_none")]
         with: Option<CommitId>,
+        /// The command that deploys it, for text.
+        #[serde(skip)]
+        #[schemars(skip)]
+        command: String,
         /// The verdict; in the document in the form of `git-deploy/check/v1`.
         #[serde(flatten, serialize_with = "verdict::serialize")]
         #[schemars(with = "verdict::VerdictDocument<'_>")]

@@ -77,6 +77,7 @@ fn path_of_a_commit() {
                     by: "ci".parse().unwrap(),
                     not_for: None,
                     with: None,
+                    command: "git deploy run prod 8f3c2a1e5d6b".to_owned(),
                     verdict,
                 }),
             ),

@@ -5,7 +5,6 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::report::{CommitReport, EnvironmentRow, IncludedWith, NextStep, RunRow, RunState};
 use crate::domain::entry::VerificationResult;
-use crate::domain::id::CommitId;
 use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::domain::verdict::{CheckResult, Decision, Verdict};
@@ -72,7 +71,7 @@ pub fn render_text(
             } else {
                 ""
             };
-            push_next_step(next, name, row, show.commit, &layout, &mut lines);
+            push_next_step(next, name, &layout, &mut lines);
         }
     }
     lines.join("\n")
@@ -270,14 +269,7 @@ fn describe_included(with: &IncludedWith) -> String {
 }
 
 /// Adds the lines that describe the next step.
-fn push_next_step(
-    next: &NextStep,
-    name: &str,
-    row: &EnvironmentRow,
-    commit: CommitId,
-    layout: &Layout,
-    lines: &mut Vec<String>,
-) {
+fn push_next_step(next: &NextStep, name: &str, layout: &Layout, lines: &mut Vec<String>) {
     match next {
         NextStep::After { environment } => {
             layout.push_line(
@@ -301,23 +293,21 @@ fn push_next_step(
             by,
             not_for,
             with,
+            command,
             verdict,
         } => {
             let with_text = with.map_or_else(String::new, |it| format!("with {}, ", it.short()));
             let who = not_for.as_ref().map_or_else(String::new, |user| {
                 format!(" by {by} ({user} may not deploy there)")
             });
-            let command =
-                (not_for.is_none() && verdict.decision() == Decision::Allowed).then(|| {
-                    let commit = with.unwrap_or(commit).short();
-                    format!("git deploy record {} {commit}", row.environment)
-                });
+            let is_allowed = verdict.decision() == Decision::Allowed;
+            let command = (not_for.is_none() && is_allowed).then_some(command.as_str());
             let (mark, answer) = match verdict.decision() {
                 Decision::Allowed => (Mark::Yes, format!("{with_text}may be deployed{who}")),
                 Decision::Refused => (Mark::No, format!("{with_text}would be refused{who}:")),
                 Decision::CannotTell => (Mark::Unknown, format!("{with_text}cannot tell:")),
             };
-            layout.push_with_command(mark, name, &answer, command.as_deref(), lines);
+            layout.push_with_command(mark, name, &answer, command, lines);
             push_unmet_rules(verdict, layout.width, lines);
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! `isolation = "off"` is the control: what an isolated command cannot do must succeed there.
 
+mod borrowed_rights;
 mod files;
 mod processes;
 mod tools;

@@ -8,7 +8,7 @@ use crate::harness::World;
 
 /// What a command does to the clone, in the variable `clone`, and what is then said to have changed.
 /// Each would run a program that makes the file `hijacked`, or reach another server.
-const CHANGES: [(&str, &str); 9] = [
+const CHANGES: [(&str, &str); 10] = [
     (
         "git -C $clone config remote.origin.url $HOME/elsewhere.git",
         "the configuration of git",
@@ -40,6 +40,10 @@ const CHANGES: [(&str, &str); 9] = [
     (
         "git config --global url.$HOME/elsewhere.git.insteadOf $(git -C $clone config remote.origin.url)",
         "the configuration of git",
+    ),
+    (
+        "for file in $HOME/../caches/ci/git-deploy/temp/*/git/config; do git config --file $file remote.origin.receivepack $HOME/hijack; git config --file $file remote.origin.uploadpack $HOME/hijack; done",
+        "the copy of git's configuration",
     ),
     (
         "mkdir -p $clone/.git/hooks; cp $HOME/hijack $clone/.git/hooks/reference-transaction",

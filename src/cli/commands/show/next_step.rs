@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::commit_reader::CommitReader;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
-use crate::domain::entry::DeploymentKind;
+use crate::domain::deploy_command::DeployCommand;
+use crate::domain::entry::{Deployment, DeploymentKind};
 use crate::domain::id::CommitId;
-use crate::domain::name::EnvName;
+use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::verdict::Decision;
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
 use crate::run::preview::find_first_deployer;
@@ -110,12 +111,24 @@ impl CommitReader<'_> {
             artifact: None,
         };
         match self.workspace.previewer().preview_start(&by, &spec) {
-            Ok(answer) => NextStep::Evaluated {
-                by,
-                not_for,
-                with,
-                verdict: answer.verdict,
-            },
+            Ok(answer) => {
+                let changed = answer
+                    .deployment()
+                    .into_iter()
+                    .flat_map(Deployment::changed);
+                let names: Vec<ComponentName> =
+                    changed.map(|it| it.target.component.clone()).collect();
+                let command = DeployCommand::new(&self.workspace.policy, snapshot.name())
+                    .commit(with.unwrap_or(self.commit))
+                    .chosen_by(&names);
+                NextStep::Evaluated {
+                    by,
+                    not_for,
+                    with,
+                    command: command.to_string(),
+                    verdict: answer.verdict,
+                }
+            }
             Err(error) => NextStep::CannotTell {
                 why: error.to_string(),
             },
