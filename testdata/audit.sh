@@ -16,8 +16,8 @@ signed() { # by the entry's key, which the list $1 gives to $by with one of the 
 }
 of_policy() { # checks the published files, and that an admin of the policy before them signed
     if [ "$action" = publish ]; then cp "$entry" "$scratch/publish.$n" && digest=$(field digest) keys=$(field keys) publishes="$publishes $n"; fi
-    fits deploy.toml 1048576 && [ "$(sha256 deploy.toml)" = "$digest" ] || fault 'deploy.toml is not the published one'
-    fits keys 4194304 && [ "$(sha256 keys)" = "$keys" ] || fault 'keys is not the published list'
+    { fits deploy.toml 1048576 && [ "$(sha256 deploy.toml)" = "$digest" ]; } || fault 'deploy.toml is not the published one'
+    { fits keys 4194304 && [ "$(sha256 keys)" = "$keys" ]; } || fault 'keys is not the published list'
     git cat-file blob "$commit:keys" > "$scratch/keys.$commit"
     if [ "$n" = 1 ]; then grep -Ff "$scratch/trusted" "$scratch/keys.$commit"
     elif [ "$(field recovered)" = true ]; then git config --get-all deploy.recovered | sed 's/.*/ & admin/' | grep -Ff - "$scratch/keys.$commit"
@@ -36,7 +36,7 @@ of_other() { # checks that a key of the policy that the entry has seen signed, a
         late=${late:-"entry $next of policy, which replaced the policy of entry $n, had not seen it"}
 }
 audit() { # the ledger $1
-    ledger=$1 n=0 newest=2 late='' && git rev-list --first-parent --reverse "refs/deploy/$ledger" -- > "$scratch/$ledger" || fault 'there is no such ledger'
+    ledger=$1 n=0 newest=2 late='' && { git rev-list --first-parent --reverse "refs/deploy/$ledger" -- > "$scratch/$ledger" || fault 'there is no such ledger'; }
     while read -r commit; do
         if [ "$n" = 0 ]; then
             [ "$ledger" = policy ] || [ "$(git ls-tree "$commit")$(git cat-file commit "$commit" | sed -n 's/^Deploy-Project: //p')" = "$project" ] || fault 'its genesis is not of this project, or has files'
