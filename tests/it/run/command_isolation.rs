@@ -58,7 +58,13 @@ impl<'w> Site<'w> {
             project.push(file, content);
         }
         let binary = world.path().join("git-deploy");
-        std::fs::copy(env!("CARGO_BIN_EXE_git-deploy"), binary).unwrap();
+        // Another process copies it: a test that starts a program meanwhile would inherit this one's
+        // file open for writing, and then the copy cannot be executed.
+        let copied = Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_git-deploy"))
+            .arg(binary)
+            .status();
+        assert!(copied.unwrap().success());
         let site = Self { project, user };
         std::fs::create_dir(site.home("loot")).unwrap();
         site.give();

@@ -23,7 +23,13 @@ fn as_runner(repo: &Repo<'_>, arguments: &[&str]) -> Command {
     let path = repo.world().path();
     let binary = path.join("git-deploy");
     if !binary.exists() {
-        std::fs::copy(env!("CARGO_BIN_EXE_git-deploy"), &binary).unwrap();
+        // Copied by another process, so that no program which a test starts meanwhile inherits this one's
+        // file open for writing: then the copy could not be executed.
+        let copied = Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_git-deploy"))
+            .arg(&binary)
+            .status();
+        assert!(copied.unwrap().success());
     }
     let mut command = if root() {
         let mut command = repo.command("setpriv");

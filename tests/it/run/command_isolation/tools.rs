@@ -35,8 +35,9 @@ echo works > $HOME/loot/works
 
 const SOCKETS: &str = r#"
 import multiprocessing, os, socket, tempfile
-path = os.path.join(tempfile.mkdtemp(), "s")
-for address in [path, "\0git-deploy-test-%d" % os.getpid()]:
+# A relative path, because the path of a socket has at most 107 bytes.
+os.chdir(tempfile.mkdtemp())
+for address in ["s", "\0git-deploy-test-%d" % os.getpid()]:
     server = socket.socket(socket.AF_UNIX)
     server.bind(address)
     server.listen()
