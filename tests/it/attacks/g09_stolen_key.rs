@@ -9,6 +9,7 @@ use git_deploy::testing::domain::entry::{
 use git_deploy::testing::domain::id::{CommitId, Content, RunId};
 use git_deploy::testing::domain::time::Span;
 
+use crate::harness::run_entries::{finish, read_start};
 use crate::harness::{AttackRunner, Member, Project, World};
 
 const POLICY: &str = r#"[environments]
@@ -571,32 +572,12 @@ fn a_run_ends_as_it_began() {
     for member in [bob, carol, ci] {
         member.deploy(&["sync"]).ok();
     }
-    let bytes = ci.bytes("blob", "refs/deploy/prod:entry.json");
-    let began = Statement::parse(&bytes).unwrap();
-    let Action::Start(start) = &began.action else {
-        panic!("not a start")
+    let begun = read_start(ci, "prod");
+    let Action::Finish(mut honest) = finish(&begun) else {
+        panic!("not a finish")
     };
-    let ended = git_deploy::testing::domain::entry::ComponentResult {
-        target: start.deployment.components[0].target.clone(),
-        outcome: Outcome::Succeeded,
-        because: None,
-        to: None,
-        verification: VerificationResult::Passed,
-    };
-    let honest = Finish {
-        start: began.sequence,
-        run: start.run,
-        kind: start.deployment.kind,
-        components: vec![ended],
-        approved_by: start.deployment.approved_by.clone(),
-        change: start.deployment.change.clone(),
-        labels: start.deployment.labels.clone(),
-        description: start.deployment.description.clone(),
-        break_glass: None,
-        status: None,
-        commands: vec![],
-        logs: vec![],
-    };
+    let (sequence, start) = begun;
+    honest.approved_by = start.deployment.approved_by.clone();
     let attacks = AttackRunner::of(&project);
     let mount = |attack: &str, member, rules: &[&str], bend: &dyn Fn(&mut Finish)| {
         let member: &Member<'_> = member;
@@ -665,7 +646,7 @@ fn a_run_ends_as_it_began() {
     let resume = carol.build(
         "prod",
         Action::Resume(Resume {
-            start: began.sequence,
+            start: sequence,
             run: RunId([9; 16]),
             reason: Some("lost".parse().unwrap()),
         }),
@@ -682,7 +663,7 @@ fn a_run_ends_as_it_began() {
     let same = ci.build(
         "prod",
         Action::Resume(Resume {
-            start: began.sequence,
+            start: sequence,
             run: start.run,
             reason: Some("lost".parse().unwrap()),
         }),

@@ -32,4 +32,4 @@ pub use repo::Repo;
 pub use run::{Run, with_random_keys};
 pub use tools::{find_tool, has_tool, skip};
 pub use wait::{processes_in, wait_for, wait_until, wait_until_idle};
-pub use world::World;
+pub use world::{World, copy_program_to};

@@ -208,6 +208,15 @@ impl World {
     }
 }
 
+/// Copies our program, for users who may not be able to read the build folder. Another process
+/// copies it: a program that another test starts meanwhile would inherit this process's file, open
+/// for writing, and then the copy cannot be executed.
+pub fn copy_program_to(path: &Path) {
+    let mut copy = Command::new("cp");
+    copy.arg(env!("CARGO_BIN_EXE_git-deploy")).arg(path);
+    assert!(copy.status().unwrap().success());
+}
+
 /// Returns our binary's folder followed by the machine's `PATH`, so that `git deploy` and a
 /// server's hooks work.
 fn search_path() -> OsString {

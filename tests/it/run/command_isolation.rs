@@ -12,7 +12,7 @@ mod without_landlock;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::harness::{Project, Run, World, has_tool};
+use crate::harness::{Project, Run, World, copy_program_to, has_tool};
 
 /// The ordinary user. No real user has this number.
 const USER: u32 = 61_011;
@@ -22,7 +22,7 @@ const KEY_VARIABLE: &str = "GIT_DEPLOY_KEY";
 /// Who runs a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum User {
-    /// Whoever runs the tests.
+    /// The user who runs the tests.
     Current,
     /// An ordinary user, if root runs the tests.
     Ordinary,
@@ -58,13 +58,7 @@ impl<'w> Site<'w> {
             project.push(file, content);
         }
         let binary = world.path().join("git-deploy");
-        // Another process copies it: a test that starts a program meanwhile would inherit this one's
-        // file open for writing, and then the copy cannot be executed.
-        let copied = Command::new("cp")
-            .arg(env!("CARGO_BIN_EXE_git-deploy"))
-            .arg(binary)
-            .status();
-        assert!(copied.unwrap().success());
+        copy_program_to(&binary);
         let site = Self { project, user };
         std::fs::create_dir(site.home("loot")).unwrap();
         site.give();

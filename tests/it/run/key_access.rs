@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{BackgroundRun, RunFixture};
-use crate::harness::{Repo, Run, World, has_tool, skip};
+use crate::harness::{Repo, Run, World, copy_program_to, has_tool, skip};
 
 /// The users who run deployments and who have the key. No real user has these numbers.
 const RUNNER: u32 = 61_001;
@@ -23,13 +23,7 @@ fn as_runner(repo: &Repo<'_>, arguments: &[&str]) -> Command {
     let path = repo.world().path();
     let binary = path.join("git-deploy");
     if !binary.exists() {
-        // Copied by another process, so that no program which a test starts meanwhile inherits this one's
-        // file open for writing: then the copy could not be executed.
-        let copied = Command::new("cp")
-            .arg(env!("CARGO_BIN_EXE_git-deploy"))
-            .arg(&binary)
-            .status();
-        assert!(copied.unwrap().success());
+        copy_program_to(&binary);
     }
     let mut command = if root() {
         let mut command = repo.command("setpriv");
