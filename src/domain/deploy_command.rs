@@ -2,7 +2,7 @@
 //!
 //! git-deploy itself applies a component that has an `apply` command, with `git deploy run`. The
 //! deployments of other components are carried out elsewhere and recorded with `git deploy record`.
-//! Recording a deployment that nobody carried out would make the ledger untrue.
+//! Recording a deployment that was not carried out would make the ledger untrue.
 
 use std::fmt;
 
@@ -121,7 +121,7 @@ impl<'a> DeployCommand<'a> {
 
     /// Returns whether git-deploy carries the deployment out: the policy has the command that it
     /// needs for one of the components.
-    fn is_run(&self) -> bool {
+    pub fn is_run(&self) -> bool {
         let has_command = |name: &ComponentName| {
             self.policy.component(name).is_some_and(|it| {
                 if self.kind == DeploymentKind::Destroy {

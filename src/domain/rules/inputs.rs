@@ -89,12 +89,10 @@ fn repeat_command(
     }
     let is_start = matches!(statement.action, Action::Start(_));
     let targets = || deployment.changed().map(|change| &change.target);
-    let has_apply = |name| {
-        ctx.policy
-            .component(name)
-            .is_some_and(|it| it.apply.is_some())
-    };
-    let is_from_run = is_start && targets().any(|target| has_apply(&target.component));
+    let command = DeployCommand::new(ctx.policy, &environment)
+        .kind(deployment.kind)
+        .chosen_by(targets().map(|target| &target.component));
+    let is_from_run = is_start && command.is_run();
     let commits: BTreeSet<CommitId> = targets().map(|target| target.commit).collect();
     if is_from_run && commits.len() > 1 && deployment.kind == DeploymentKind::Deploy {
         let options = options.join(" ");
@@ -103,12 +101,10 @@ fn repeat_command(
     if is_start && !is_from_run {
         options.insert(0, "--start".to_owned());
     }
-    let command = DeployCommand::new(ctx.policy, environment);
     let mut command = match commits.first() {
         Some(commit) => command.commit(*commit),
         None => command.any_commit(),
     }
-    .kind(deployment.kind)
     .options(&options.join(" "));
     if ctx.has_several_commits() {
         command = command.only(targets().map(|target| &target.component));
@@ -246,6 +242,17 @@ mod tests {
                 .remedy
                 .as_deref()
                 .is_some_and(|it| it.contains(r"--change 'it'\''s 7' --origin"))
+        );
+        // Of two components, the changed one decides: git-deploy does not apply it.
+        let policy = format!(
+            "[environments]\nprod = {{ require = [{require}] }}\n[components]\n\
+             api = {{ paths = \"api/**\" }}\nweb = {{ paths = \"web/**\", apply = \"true\" }}\n"
+        );
+        let changed = deployment(DeploymentKind::Deploy, vec![change("api", 1, None)]);
+        let mixed = Case::new(&policy, "prod", "alice", start(1, changed));
+        assert_eq!(
+            remedy(&mixed),
+            format!("git deploy record prod {commit} --start {options}")
         );
         let mut recorded = case(require, DeploymentKind::Deploy);
         let deployed = recorded.deployment().clone();
