@@ -9,7 +9,7 @@ use crate::domain::entry::{self, Abort, ComponentAtCommit, ComponentChange, Depl
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
-use crate::domain::policy::{ApprovalBinding, Environment, Policy};
+use crate::domain::policy::{Environment, Policy};
 use crate::domain::state::OpenRun;
 use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
@@ -323,17 +323,5 @@ pub fn build_abort(run: &OpenRun<'_>, reason: Line) -> Option<Abort> {
         run: run.id()?,
         components: run.deployment()?.changed().map(component).collect(),
         reason,
-    })
-}
-
-/// Returns whether at least one approval requirement of an environment accepts only approvals that name
-/// the plans.
-pub fn binds_approvals_to_plans(policy: &Policy, env: &EnvRef) -> bool {
-    let rules = policy.environment(env.name());
-    rules.is_some_and(|rules| {
-        rules
-            .approvals
-            .iter()
-            .any(|requirement| requirement.bind == ApprovalBinding::Plan)
     })
 }

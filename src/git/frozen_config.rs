@@ -43,6 +43,7 @@ const MAX_HOOK_BYTES: u64 = 16 << 20;
 /// commands of the repository use this configuration.
 pub struct FrozenConfig<'r> {
     repository: &'r Repository,
+    folder: Arc<FrozenFolder>,
     listing: Vec<u8>,
     hooks_folder: PathBuf,
     hooks: BTreeMap<OsString, HookState>,
@@ -66,14 +67,12 @@ impl Repository {
         let hooks = read_hooks(&hooks_folder).map_err(Error::io("reading", &hooks_folder))?;
         let files = create_git_folder(folder, self.common_dir(), &listing)
             .map_err(Error::io("copying git's configuration to", folder))?;
-        let mut frozen = self
-            .shared
-            .frozen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *frozen = Some(Arc::new(FrozenFolder::new(folder, files)));
+        let folder = Arc::new(FrozenFolder::new(folder, files));
+        let frozen = self.shared.frozen.lock();
+        *frozen.unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&folder));
         Ok(FrozenConfig {
             repository: self,
+            folder,
             listing,
             hooks_folder,
             hooks,
@@ -88,9 +87,7 @@ impl FrozenConfig<'_> {
         if list_config(self.repository).ok().as_ref() != Some(&self.listing) {
             return Some("the configuration of git".to_owned());
         }
-        let frozen = self.repository.shared.frozen.lock();
-        let frozen = frozen.unwrap_or_else(PoisonError::into_inner).clone();
-        if frozen.is_some_and(|folder| !folder.is_unchanged()) {
+        if !self.folder.is_unchanged() {
             return Some("the copy of git's configuration".to_owned());
         }
         let Ok(hooks) = read_hooks(&self.hooks_folder) else {
@@ -152,7 +149,8 @@ fn read_hooks(folder: &Path) -> io::Result<BTreeMap<OsString, HookState>> {
     Ok(hooks)
 }
 
-/// Creates a git folder with these settings and the refs of a repository.
+/// Creates a git folder with these settings and the refs of a repository. Returns the names and the
+/// bytes of its configuration files.
 fn create_git_folder(
     folder: &Path,
     common_dir: &Path,

@@ -12,6 +12,13 @@ use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
 
 impl Repository {
+    /// Returns the first commit of a ledger's chain. The chain itself is read, because its tip could
+    /// claim another one.
+    pub(super) fn first_commit_of_chain(&self, tip: EntryId) -> Result<EntryId> {
+        let chain = self.chain_between(None, tip)?.unwrap_or_default();
+        Ok(chain.first().copied().unwrap_or(tip))
+    }
+
     /// Returns the commits after `old` up to `new`, oldest first; `None` if `old` is not on the
     /// chain of `new`. Without `old`, returns the whole chain, including the genesis.
     pub fn chain_between(

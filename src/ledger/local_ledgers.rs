@@ -150,9 +150,7 @@ fn find_local_project(
     let Some(tip) = refs.get(&LedgerName::policy()) else {
         return Ok(None);
     };
-    // The chain itself is read, because its tip could claim another first commit.
-    let chain = repository.chain_between(None, *tip)?.unwrap_or_default();
-    let found = chain.first().copied().unwrap_or(*tip);
+    let found = repository.first_commit_of_chain(*tip)?;
     match pinned {
         Some(pinned) if pinned != found => Err(SyncError::OtherLocalProject { pinned, found }),
         _ => Ok(Some(Project::read(repository, found)?)),

@@ -269,9 +269,7 @@ fn find_trusted_project(
 /// # Errors
 /// Fails if the tip is not that of a policy ledger.
 fn find_root(repository: &Repository, tip: EntryId) -> Result<EntryId> {
-    // The chain itself is read, because its tip could claim another first commit.
-    let chain = repository.chain_between(None, tip)?.unwrap_or_default();
-    let root = chain.first().copied().unwrap_or(tip);
+    let root = repository.first_commit_of_chain(tip)?;
     Project::read(repository, root).map(|project| project.id)
 }
 

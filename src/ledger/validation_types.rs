@@ -11,7 +11,7 @@ use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::rules::{Chain, Facts};
 use crate::domain::time::Time;
-use crate::domain::verdict::{Check, Verdict};
+use crate::domain::verdict::{Check, CheckResult, Rule, Verdict};
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 
@@ -105,6 +105,13 @@ pub struct ValidatedEntry {
 }
 
 impl ValidatedEntry {
+    /// Returns whether its signature is invalid, or its signer was not allowed to write it. A signature
+    /// is unknown, and not invalid, if its policy is missing.
+    pub fn is_forged(&self) -> bool {
+        let mut checks = self.verdict.checks.iter();
+        checks.any(|it| it.rule == Rule::Authorization && it.outcome == CheckResult::Fail)
+    }
+
     /// Returns a result with one failed check and nothing else.
     pub(super) fn with_failed_check(check: Check) -> Self {
         let verdict = Verdict {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::notifications::Notifications;
 use crate::cli::args::run::RunOptions;
-use crate::cli::deployment_request::binds_approvals_to_plans;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -15,6 +14,7 @@ use crate::domain::env_ref::EnvRef;
 use crate::domain::id::RunId;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::plan::PlanResult;
+use crate::domain::policy::Environment;
 use crate::ledger::writer::{AppendOptions, AppendedEntry, EntryDraft, LedgerSnapshot};
 use crate::run::cancellation::Cancellation;
 use crate::run::deployment_inputs::DeploymentInputs;
@@ -194,7 +194,8 @@ impl DeployRunner<'_> {
 
     /// Returns whether at least one approval requirement accepts only approvals that name the plans.
     pub fn binds_plans(&self) -> bool {
-        binds_approvals_to_plans(&self.workspace.policy, self.env)
+        let rules = self.workspace.policy.environment(self.env.name());
+        rules.is_some_and(Environment::binds_approvals_to_plans)
     }
 
     /// Reads the environment's state as of the last sync.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::approval::{APPROVALS, ApprovalRequirement, read_approvals};
+use super::approval::{APPROVALS, ApprovalBinding, ApprovalRequirement, read_approvals};
 use super::attestation::{RequiredCheck, read_required_check};
 use super::environment_tables::{Advance, Ephemeral};
 use super::environment_words::{DeployOn, Enforcement, Isolation, Rollback};
@@ -328,6 +328,12 @@ impl Environment {
     /// Checks whether this is a pattern of ephemeral environments.
     pub fn is_pattern(&self) -> bool {
         self.ephemeral.is_some()
+    }
+
+    /// Returns whether at least one approval requirement accepts only approvals that name the plans.
+    pub fn binds_approvals_to_plans(&self) -> bool {
+        let mut requirements = self.approvals.iter();
+        requirements.any(|it| it.bind == ApprovalBinding::Plan)
     }
 
     /// Returns the name as the policy writes it: `prod`, `pr-*`.

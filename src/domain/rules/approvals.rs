@@ -23,7 +23,7 @@ use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::command_line::{component_options, is_quoted_for_shell};
 use crate::domain::entry::{Action, ApprovalPurpose, ComponentChange, Deployment, DeploymentKind};
 use crate::domain::name::Person;
-use crate::domain::policy::{ApprovalBinding, PreventSelf};
+use crate::domain::policy::{Environment, PreventSelf};
 use crate::domain::verdict::{Check, Rule};
 
 use approved_by::check_approved_by;
@@ -155,10 +155,9 @@ fn approve_command(
     };
     let (environment, commit) = (ctx.environment_label(), approvals.commit.short());
     let command = format!("git deploy approve {environment} {commit}{options}");
-    let binds_plans = ctx.environment.is_some_and(|environment| {
-        let mut requirements = environment.approvals.iter();
-        requirements.any(|it| it.bind == ApprovalBinding::Plan)
-    });
+    let binds_plans = ctx
+        .environment
+        .is_some_and(Environment::binds_approvals_to_plans);
     let has_plan = |change: &&ComponentChange| {
         let component = ctx.policy.component(&change.target.component);
         !change.is_removal() && component.is_some_and(|it| it.plan.is_some())

@@ -19,7 +19,7 @@ use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
 use crate::domain::rules::Facts;
-use crate::domain::verdict::{CheckResult, Rule};
+use crate::domain::verdict::CheckResult;
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 use crate::ledger::entry_notes::EntryNotes;
@@ -177,10 +177,7 @@ impl<'a> ChunkAuditor<'a> {
             result.period = Some(EntryPeriod { from, to });
             result.read += 1;
             self.record_references(position, statement, &mut result.references);
-            let is_forged = validated.verdict.checks.iter().any(|check| {
-                check.rule == Rule::Authorization && check.outcome == CheckResult::Fail
-            });
-            if !is_forged {
+            if !validated.is_forged() {
                 let is_signed = validated.entry.is_some();
                 self.record_missing(id, is_signed, statement, &mut result.references);
             }

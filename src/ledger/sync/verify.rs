@@ -9,7 +9,7 @@ use super::problem::{LedgerFault, LedgerProblem};
 use crate::domain::entry::VersionTag;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
-use crate::domain::verdict::{CheckResult, Decision, Rule};
+use crate::domain::verdict::Decision;
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 use crate::ledger::chain::ChainMembership;
@@ -234,13 +234,9 @@ impl RemoteVerification<'_> {
         id: EntryId,
         validated: ValidatedEntry,
     ) -> Result<LedgerFault> {
-        // With an invalid signature, or from a signer who was not allowed to write it, the entry
-        // itself is at fault, whatever it names. A signature is unknown if its policy is missing.
-        let is_forged =
-            validated.verdict.checks.iter().any(|check| {
-                check.rule == Rule::Authorization && check.outcome == CheckResult::Fail
-            });
-        if let Some(stored) = validated.stored.as_ref().filter(|_| !is_forged) {
+        // A forged entry is itself at fault, no matter what it names.
+        let stored = validated.stored.as_ref();
+        if let Some(stored) = stored.filter(|_| !validated.is_forged()) {
             for (other, named) in &stored.statement.seen {
                 if self.is_unavailable(chains, other, *named)? {
                     let (on, named) = (other.clone(), *named);
