@@ -37,7 +37,7 @@ pub fn find_user_folder() -> Result<PathBuf> {
         create_folder(&folder)?;
         let user = rustix::process::geteuid().as_raw();
         let metadata = fs::metadata(&folder)?;
-        // Whoever made a link can change it later.
+        // The owner of a link can change it later.
         if metadata.uid() != user || fs::symlink_metadata(&folder)?.uid() != user {
             return Err(io::Error::other("it belongs to another user"));
         }

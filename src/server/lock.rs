@@ -2,8 +2,8 @@
 //! from other pushes.
 //!
 //! It is the kernel's lock on an open file, so it is released when a process is killed. The file
-//! itself stays. Whoever can open the file can hold the lock, even if only for reading, so only those
-//! who may write to the repository can open it.
+//! itself stays. A process that can open the file can hold the lock, even if only for reading, so
+//! only those who may write to the repository can open it.
 
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io;

@@ -71,7 +71,7 @@
 //! | reftable, partial, shallow and namespaced repositories | `repositories::refused` |
 //! | more commits than are looked through for their authors | the unit tests of `ledger::facts`, with lower limits |
 //!
-//! Attacks by somebody who had the architecture, the format and the sources; each test lists its attacks by name:
+//! Attacks by a person who had the architecture, the format and the sources; each test lists its attacks by name:
 //!
 //! | protected | here |
 //! |---|---|

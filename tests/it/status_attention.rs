@@ -1,5 +1,5 @@
 //! `git deploy status` shows what needs attention: holds, failures, unfinished runs, approvals that
-//! wait, uses of break-glass, and commits that nobody else has.
+//! wait, uses of break-glass, and commits that exist only in this clone.
 
 use std::process::Stdio;
 

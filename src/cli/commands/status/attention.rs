@@ -1,5 +1,5 @@
 //! What needs attention in an environment: holds, failures, uses of break-glass, unfinished runs,
-//! approvals that nobody used, and running commits that are not where they belong.
+//! approvals that are still unused, and running commits that are not where they belong.
 
 use std::sync::Arc;
 

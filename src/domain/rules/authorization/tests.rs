@@ -196,7 +196,7 @@ fn resumes() {
     early.unknown(Rule::Authorization, "not read");
 }
 
-/// Whoever may start a run may resume it: their own, and another's with a reason. A run of another
+/// Those who may start a run may resume it: their own, and another's with a reason. A run of another
 /// kind stays out of reach.
 #[test]
 fn resumes_by_those_who_may_start() {

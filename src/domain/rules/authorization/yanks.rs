@@ -6,8 +6,8 @@ use crate::domain::name::Person;
 use crate::domain::rules::context::Context;
 use crate::domain::rules::facts::Fact;
 
-/// Checks who yanks a commit whose yank is open, to cover more contents: whoever replaces a yank may
-/// lift it later.
+/// Checks who yanks a commit whose yank is open, to cover more contents: the person who replaces a
+/// yank may lift it later.
 pub(super) fn check_extended_yank(ctx: &Context<'_>, yank: &Yank, by: &Person) -> Fact<Objection> {
     let state = ctx.state()?;
     let open_yank = yank.commit.and_then(|commit| state.yanked_commit(commit));

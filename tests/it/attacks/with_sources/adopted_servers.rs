@@ -1,4 +1,4 @@
-//! The doors for owners, `server adopt` and `--recover`, used by somebody who is none.
+//! The commands for the owner of a server, `server adopt` and `--recover`, used by someone else.
 
 use crate::harness::attack::an_entry;
 use crate::harness::{Member, Project, Repo, World};

@@ -213,7 +213,7 @@ fn commands_can_signal_their_children_and_earlier_servers() {
     }
 }
 
-/// The hidden helper only takes access away, whoever starts it.
+/// The hidden helper only takes access away, no matter who starts it.
 #[test]
 fn the_helper_gives_nobody_anything() {
     let world = World::new();
