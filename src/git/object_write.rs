@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::durable::{SYNC_BATCH, make_folder, sync_paths};
 use super::error::{Error, Result};
 use super::object::ObjectKind;
+use super::object_id::to_gix;
 use super::repo::Repository;
 use crate::domain::id::Oid;
 
@@ -29,6 +30,19 @@ impl Repository {
     /// Writes a commit from its bytes.
     pub fn write_commit(&self, bytes: &[u8]) -> Result<Oid> {
         self.write_object(ObjectKind::Commit, bytes)
+    }
+
+    /// Writes the empty tree, which the first commits of a ledger have, unless it is stored.
+    ///
+    /// Git takes it for present even where it is not. If a fetch was killed after it had stored such
+    /// a commit, the next one does not fetch the tree, and `git fsck` misses it ever after.
+    pub(super) fn store_empty_tree(&self) -> Result<()> {
+        let id = self.hash_kind().empty_tree();
+        // `exists` takes it for present, too.
+        if !gix::objs::Exists::exists(&self.gix.objects, &to_gix(id)) {
+            self.write_tree(b"")?;
+        }
+        Ok(())
     }
 
     /// Writes a loose object.

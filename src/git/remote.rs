@@ -115,6 +115,7 @@ impl Repository {
 
     /// Runs `git fetch` once.
     fn fetch_refs(&self, remote: &str, refspecs: &[&str]) -> Result<()> {
+        self.store_empty_tree()?;
         self.git_with_settings(&[NEGOTIATION], "fetch")
             .args([
                 "--quiet",

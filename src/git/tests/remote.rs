@@ -219,6 +219,25 @@ fn fetch_updates_given_refs() {
     assert_eq!(repository.list_refs("refs/tags/").unwrap(), []);
 }
 
+/// A commit without its empty tree, left by a fetch that was killed, is complete after the next one,
+/// which finds that git has all it asks for.
+#[test]
+fn fetch_completes_commits_of_the_empty_tree() {
+    let (server, client) = (TestRepository::bare(), TestRepository::bare());
+    client.git(&["remote", "add", "origin", server.path.to_str().unwrap()]);
+    let id = server.commit(&[], "genesis", 1);
+    server.git(&["update-ref", NAME, &id.to_string()]);
+    let mut command = super::plain_git(&client.path);
+    command.args(["hash-object", "-w", "-t", "commit", "--stdin"]);
+    let commit = server.git(&["cat-file", "commit", &id.to_string()]);
+    super::run(command, commit.as_bytes());
+    client
+        .open()
+        .fetch("origin", &["+refs/deploy/*:refs/deploy-incoming/*"])
+        .unwrap();
+    client.fsck();
+}
+
 /// A remote's name that looks like an option is still a name.
 #[test]
 fn option_like_names() {
