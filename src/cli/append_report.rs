@@ -121,23 +121,23 @@ pub fn report_entry(ui: &Ui, sentence: &str, appended: &AppendedEntry) -> Result
 
 /// Prints the command that lifts the hold for each commit that failed or was rolled back: by the
 /// deployment itself, or by a person, whose rollback is `deployment`. Prints nothing after a dry run.
+/// Returns the commits that a person's rollback put on hold.
 pub fn report_holds(
     ui: &Ui,
     workspace: &Workspace,
     name: &EnvName,
     deployment: Option<&Deployment>,
     appended: &AppendedEntry,
-) {
+) -> BTreeSet<CommitId> {
     if appended.dry_run {
-        return;
+        return BTreeSet::new();
     }
     let results = appended.statement.component_results();
-    let mut commits = result_text::list_commits_on_hold(&results);
     let rollback = deployment.filter(|it| it.kind == DeploymentKind::Rollback);
-    commits.extend(rollback.map_or_else(BTreeSet::new, |rollback| {
+    let rolled_back = rollback.map_or_else(BTreeSet::new, |rollback| {
         list_rolled_back(workspace, rollback, &results)
-    }));
-    for commit in commits {
+    });
+    for commit in &result_text::list_commits_on_hold(&results) | &rolled_back {
         let commit = commit.0.prefix(7);
         let sentence = format!("{commit} stays on hold in {name} until a person lifts the hold");
         ui.print(ui.format_with_command(
@@ -145,6 +145,7 @@ pub fn report_holds(
             &format!("git deploy unlock {name} --commit {commit}"),
         ));
     }
+    rolled_back
 }
 
 /// Returns the commits that a person's rollback took out, and whose content is on hold now.

@@ -21,7 +21,7 @@ use crate::domain::id::{CommitId, Content, Oid};
 use crate::domain::name::ComponentName;
 use crate::git::{Commit, Error};
 use crate::ledger::facts::{FactGatherer, PathCommits};
-use crate::run::default_description::read_subject;
+use crate::run::new_commits::read_subject;
 use crate::view::contains::{ComponentAnswer, ComponentContainment, MatchKind};
 
 /// Searches for changes in what one environment runs.

@@ -8,8 +8,10 @@ mod checks;
 mod completion;
 mod deploy;
 mod destroy;
+mod entry_notices;
 mod execution;
 mod isolation;
+mod notices;
 mod notifications;
 mod planning;
 mod preparation;
@@ -18,6 +20,7 @@ mod runner;
 mod start;
 
 pub use destroy::{Destruction, build_destruction, make_gone_error};
+pub use entry_notices::{SharedNotice, notify_environments, notify_refusal, report_recorded};
 pub use planning::PlanProgress;
 pub use preparation::{Preparation, explain_config_change};
 pub use runner::{ComponentPlans, DeployRunner, StartedRun, handle_interrupts};

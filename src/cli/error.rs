@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::text::sanitize;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::{Decision, Verdict};
 use crate::git;
 use crate::view::{verdict, wrap};
 
@@ -135,6 +135,13 @@ impl CliError {
     pub fn hint(mut self, command: impl Into<String>) -> Self {
         self.hints.push(command.into());
         self
+    }
+
+    /// Returns the verdict of the rules, if it refused what the command was to do.
+    pub fn refusing_verdict(&self) -> Option<&Verdict> {
+        self.verdict
+            .as_ref()
+            .filter(|verdict| verdict.decision() == Decision::Refused)
     }
 
     /// Adds the verdict of the rules to the JSON document. The text does not repeat it, so it must

@@ -165,6 +165,8 @@ fn build_variables(notice: &Notice) -> Vec<(&'static str, String)> {
         ),
         ("DEPLOY_BY", text(notice.by.as_ref())),
         ("DEPLOY_CHANGE", text(notice.change.as_ref())),
+        ("DEPLOY_RELEASE", text(notice.release.as_ref())),
+        ("DEPLOY_AUTHORS", notice.safe_authors().join(", ")),
         (
             "DEPLOY_REASON",
             notice.safe_reasons().into_iter().next().unwrap_or_default(),
@@ -172,6 +174,7 @@ fn build_variables(notice: &Notice) -> Vec<(&'static str, String)> {
         ("DEPLOY_RUN", text(notice.run.as_ref())),
         ("DEPLOY_ENTRY", text(notice.entry.as_ref())),
         ("DEPLOY_URL", text(notice.url.as_ref())),
+        ("DEPLOY_RUN_URL", text(notice.run_url.as_ref())),
         ("DEPLOY_EXPIRES", text(notice.expires.as_ref())),
     ]
 }

@@ -8,8 +8,8 @@ use std::cell::RefCell;
 use super::build_deployment::{
     DeploymentSpec, LeftOut, SelectionError, build_deployment, list_left_out,
 };
-use super::default_description::build_description;
 use super::deployment_inputs::DeploymentInputs;
+use super::new_commits::build_description;
 use crate::clock;
 use crate::domain::entry::{Action, Deployment, DeploymentKind, Start, Statement};
 use crate::domain::id::RunId;
@@ -113,8 +113,8 @@ impl Previewer<'_> {
             self.inputs.apply_to(&mut deployment);
             let message = InputName::Purpose(PurposeField::Message);
             if spec.rules.require.contains(&message) {
-                deployment.description =
-                    build_description(self.repository, &deployment).map_err(SelectionError::Git)?;
+                deployment.description = build_description(self.repository, policy, &deployment)
+                    .map_err(SelectionError::Git)?;
             }
             if lists_left_out {
                 left_out.replace(list_left_out(snapshot, policy, spec)?);

@@ -36,6 +36,7 @@ mod log;
 mod man_pages;
 mod merge_buttons;
 mod mutations;
+mod notifications;
 mod pipelines;
 mod policy_changes;
 mod policy_test;

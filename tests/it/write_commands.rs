@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::harness::{Repo, Run, World, with_random_keys};
+use crate::harness::{Project, Repo, Run, World, with_random_keys};
 
 /// Returns a repository with one commit, set up without a remote by alice.
 fn alone(world: &World) -> Repo<'_> {
@@ -501,6 +501,41 @@ fn default_descriptions_list_subjects() {
         back.starts_with("roll back to") && !back.contains("Change"),
         "{back}"
     );
+}
+
+/// Only commits that change a deployed component are described, also if the commit that is deployed
+/// changes another one.
+#[test]
+fn default_descriptions_are_about_the_components() {
+    let world = World::new();
+    let policy = "[environments]\ndev = {}\n[components]\napi = { paths = \"api\" }\nweb = { paths = \"web\" }\n";
+    let project = Project::new(&world, policy);
+    let ci = &project.ci;
+    project.push("web/x", "one\n");
+    ci.deploy(&["record", "dev"]).ok();
+    for (file, text) in [("api/x", "two\n"), ("web/x", "two\n")] {
+        project.push(file, text);
+    }
+    let subject = |revision: &str| {
+        ci.repo
+            .git(&["log", "-1", "--format=%s", revision])
+            .ok()
+            .text()
+    };
+    let (web, api) = (subject("HEAD"), subject("HEAD~1"));
+    assert_ne!(web, api);
+    for (component, own, other) in [("api", &api, &web), ("web", &web, &api)] {
+        ci.deploy(&["record", "dev", "--component", component]).ok();
+        let text = ci
+            .repo
+            .git(&["log", "-1", "--format=%b", "refs/deploy/dev"])
+            .ok()
+            .text();
+        assert!(
+            text.contains(own) && !text.contains(other),
+            "{component}: {text}"
+        );
+    }
 }
 
 /// A server that lost entries is reported, and the known ones stay.

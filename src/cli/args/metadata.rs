@@ -6,7 +6,7 @@ use crate::domain::entry::Deployment;
 use crate::domain::name::Person;
 use crate::domain::text::{Description, Line};
 use crate::ledger::writer::LedgerSnapshot;
-use crate::run::default_description::build_description;
+use crate::run::new_commits::build_description;
 
 /// The options that describe a deployment, including `--break-glass` with its reason.
 #[derive(clap::Args)]
@@ -33,10 +33,11 @@ impl MetadataArgs {
         snapshot: &LedgerSnapshot<'_>,
     ) -> Result<(), CliError> {
         deployment.break_glass.clone_from(&self.break_glass);
-        deployment.description = match &self.message {
-            Some(message) => Some(message.clone()),
-            None => build_description(snapshot.repository, deployment)
+        deployment.description = match (&self.message, snapshot.policy) {
+            (Some(message), _) => Some(message.clone()),
+            (None, Some(policy)) => build_description(snapshot.repository, policy, deployment)
                 .context(ErrorKind::CannotTell, "cannot read the deployed commits")?,
+            (None, None) => None,
         };
         Ok(())
     }

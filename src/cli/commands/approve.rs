@@ -22,7 +22,7 @@ use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
 use crate::input_file::read_regular_file;
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
-use crate::run::default_description::build_description;
+use crate::run::new_commits::build_description;
 use crate::run::proposed_approval::refuse_proposed_approval;
 use crate::view::grouping::list_or_count;
 use crate::view::plan::{MAX_DOCUMENT_BYTES, read_digests};
@@ -299,8 +299,12 @@ fn describe_deployment(
         return Ok(wrap::wrap_indented("    ", 4, command.as_str(), width));
     }
     let mut lines = result_text::render_changes(deployment, width);
-    let subjects = build_description(snapshot.repository, deployment)
-        .context(ErrorKind::CannotTell, "cannot read what is approved")?;
+    let subjects = snapshot
+        .policy
+        .map(|policy| build_description(snapshot.repository, policy, deployment))
+        .transpose()
+        .context(ErrorKind::CannotTell, "cannot read what is approved")?
+        .flatten();
     lines.extend(
         subjects
             .iter()

@@ -7,15 +7,16 @@ use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
 use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::deploy_runner::{SharedNotice, notify_environments};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, Attestation, AttestationResult, MAX_PREDICATE};
 use crate::domain::id::Digest;
 use crate::domain::name::{Label, LedgerName};
-use crate::domain::policy::PredicateType;
+use crate::domain::policy::{Environment, NotifyEvent, PredicateType};
 use crate::domain::text::Line;
 use crate::input_file::open_regular_file;
-use crate::ledger::writer::EntryDraft;
+use crate::ledger::writer::{AppendedEntry, EntryDraft};
 use crate::run::junit::{MAX_REPORT, TestResults};
 use crate::view::attestation_text;
 
@@ -117,7 +118,49 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         args.predicate_type,
         commit.0.prefix(7)
     );
-    append_report::report_entry(ui, &sentence, &appended)
+    append_report::report_entry(ui, &sentence, &appended)?;
+    if attestation.result() == AttestationResult::Failed && !appended.dry_run {
+        notify_failure(ui, &workspace, &attestation, &appended);
+    }
+    Ok(())
+}
+
+/// Notifies the environments that require the failed check.
+fn notify_failure(
+    ui: &Ui,
+    workspace: &Workspace,
+    attestation: &Attestation,
+    appended: &AppendedEntry,
+) {
+    let is_required = |rules: &Environment| {
+        rules.checks.iter().any(|check| {
+            check.predicate_type.uri() == attestation.predicate_type.as_str()
+                && (check.suite.is_none() || check.suite == attestation.suite)
+        })
+    };
+    let environments = workspace.policy.environments.iter();
+    let names = environments
+        .filter(|(_, rules)| is_required(rules))
+        .map(|(name, _)| name);
+    let check = match &attestation.suite {
+        Some(suite) => format!("{} of {suite}", attestation.short_type()),
+        None => attestation.short_type().to_owned(),
+    };
+    let commit = attestation.commit;
+    let notice = SharedNotice {
+        event: NotifyEvent::CheckFailed,
+        by: &appended.statement.by,
+        commit: Some(commit),
+        describe: &|name| {
+            vec![format!(
+                "{name} requires {check}: FAILED for {}",
+                commit.short()
+            )]
+        },
+        entry: Some(appended.id),
+        expires: None,
+    };
+    notify_environments(ui, workspace, names, &notice);
 }
 
 /// Returns the predicate: read from a file, computed from JUnit reports, or the shortest predicate

@@ -1,14 +1,17 @@
-//! `git deploy reap`: destroys expired ephemeral environments. Meant to run on a schedule.
+//! `git deploy reap`: destroys expired ephemeral environments, or notifies of those and of approvals
+//! that expire soon. Meant to run on a schedule.
 //!
 //! Several processes may run it at the same time: the first one that starts on an environment
 //! destroys it, and the others skip it.
 
 mod expiring;
+mod expiring_approvals;
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use expiring::{ExpiringEnvironment, find_expiring};
+use expiring_approvals::notify_expiring_approvals;
 
 use crate::cli::args::inputs::InputArgs;
 use crate::cli::args::run::RunOptions;
@@ -47,7 +50,7 @@ Examples:
   See what would be destroyed:
     git deploy reap 'pr-*' --dry-run
 
-  Notify an hour before expiry, from an hourly job:
+  Notify an hour before expiry of environments and approvals, from an hourly job:
     git deploy reap --warn 1h")]
 pub struct Args {
     /// Only this environment, or those of this pattern, such as pr-*
@@ -56,9 +59,9 @@ pub struct Args {
     /// List the expired environments, and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// Only notify about environments that expire within this time
+    /// Only notify about environments and unused approvals that expire within this time
     ///
-    /// To report each environment once, use the interval at which the job runs.
+    /// With PATTERN, only about environments. To report each once, use the interval at which the job runs.
     #[arg(long, value_name = "SPAN", conflicts_with = "dry_run")]
     warn: Option<Span>,
     #[command(flatten)]
@@ -72,7 +75,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if let Some(span) = args.warn {
         let mut expiring = find_expiring(args.pattern.as_deref(), &workspace, now.plus(span))?;
         expiring.retain(|environment| environment.expires > now);
-        return notify_expiring(args, &workspace, ui, &expiring);
+        notify_expiring(args, &workspace, ui, &expiring)?;
+        if args.pattern.is_none() {
+            notify_expiring_approvals(&workspace, ui, now.plus(span))?;
+        }
+        return Ok(());
     }
     let expired = find_expiring(args.pattern.as_deref(), &workspace, now)?;
     if args.dry_run {

@@ -6,7 +6,7 @@
 mod finish;
 mod versions;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use finish::{FinishOptions, finish_run};
 use versions::parse_versions;
@@ -16,6 +16,7 @@ use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::outcome::OutcomeArgs;
 use crate::cli::baseline::{self, BaselineCommits};
+use crate::cli::deploy_runner::{notify_refusal, report_recorded};
 use crate::cli::deployment_request::{
     DeploymentRequest, build_requested, find_dropped_environment, find_environment_policy,
     find_expiry, select_named_or_differing,
@@ -176,10 +177,13 @@ fn record_deployment(
     commit: CommitId,
 ) -> Result<(), CliError> {
     let is_unchanged = Cell::new(false);
+    // The deployment to record. Each attempt to write the entry replaces it.
+    let drafted: RefCell<Option<Deployment>> = RefCell::default();
     let inputs = args.deployment.metadata.inputs.read(ui)?;
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
         let mut deployment = build_recorded_deployment(args, ui, env, snapshot, commit)?;
         inputs.apply_to(&mut deployment);
+        drafted.replace(Some(deployment.clone()));
         let action = if let Some(renewal) = Expire::replacing(&deployment) {
             Action::Expire(renewal)
         } else if deployment.components.is_empty() {
@@ -209,7 +213,13 @@ fn record_deployment(
             ui.print_sentence(format_args!("{sentence}"));
             return Ok(());
         }
-        appended => appended?,
+        Err(error) => {
+            if let Some(deployment) = drafted.take().filter(|_| !args.write.dry_run) {
+                notify_refusal(ui, workspace, env, &deployment, &error);
+            }
+            return Err(error);
+        }
+        Ok(appended) => appended,
     };
     let name = env.name().as_str();
     let sentence = match &appended.statement.action {
@@ -221,7 +231,7 @@ fn record_deployment(
     };
     append_report::report_entry(ui, &sentence, &appended)?;
     let deployment = appended.statement.deployment();
-    append_report::report_holds(ui, workspace, env.name(), deployment, &appended);
+    report_recorded(ui, workspace, env, deployment, &appended);
     Ok(())
 }
 

@@ -1,16 +1,19 @@
 //! `git deploy yank`: blocks a commit or an artifact from all further deployments.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use crate::cli::args::yank::{YankArgs, YankSubject};
+use crate::cli::deploy_runner::{SharedNotice, notify_environments};
 use crate::cli::read_context::read_environments;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
 use crate::domain::deploy_command::DeployCommand;
 use crate::domain::entry::{Action, DeploymentKind, YankedContent};
 use crate::domain::id::CommitId;
-use crate::domain::name::ComponentName;
-use crate::ledger::writer::LedgerSnapshot;
+use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::policy::NotifyEvent;
+use crate::ledger::writer::{AppendedEntry, LedgerSnapshot};
 use crate::ledger::yank_coverage::{YankCoverage, find_coverage};
 use crate::view::grouping::list_or_count;
 
@@ -53,12 +56,51 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         appended.statement.by
     );
     append_report::report_entry(ui, &sentence, &appended)?;
+    let mut still_running = BTreeSet::new();
     if let YankSubject::Commit(commit) = subject {
         let coverage = coverage.into_inner();
         report_coverage(ui, &coverage);
-        report_still_running(&workspace, ui, commit, &coverage.contents)?;
+        still_running = report_still_running(&workspace, ui, commit, &coverage.contents)?;
+    }
+    if !appended.dry_run {
+        notify_yank(ui, &workspace, &subject, &appended, &still_running);
     }
     Ok(())
+}
+
+/// Notifies all environments, first those that still run the commit.
+fn notify_yank(
+    ui: &Ui,
+    workspace: &Workspace,
+    subject: &YankSubject,
+    appended: &AppendedEntry,
+    still_running: &BTreeSet<EnvName>,
+) {
+    let reason = match &appended.statement.action {
+        Action::Yank(yank) => yank.reason.to_string(),
+        _ => String::new(),
+    };
+    let describe = |name: &EnvName| {
+        let running = still_running
+            .contains(name)
+            .then(|| format!("{name} still runs it"));
+        let yank = format!("{subject} is yanked: {reason}");
+        std::iter::once(yank).chain(running).collect()
+    };
+    let notice = SharedNotice {
+        event: NotifyEvent::Yanked,
+        by: &appended.statement.by,
+        commit: match subject {
+            YankSubject::Commit(commit) => Some(*commit),
+            YankSubject::Digest(_) => None,
+        },
+        describe: &describe,
+        entry: Some(appended.id),
+        expires: None,
+    };
+    let others = workspace.policy.environments.keys();
+    let others = others.filter(|name| !still_running.contains(*name));
+    notify_environments(ui, workspace, still_running.iter().chain(others), &notice);
 }
 
 /// Finds the contents that a yank of a commit covers, and those that it does not cover.
@@ -110,13 +152,15 @@ fn report_coverage(ui: &Ui, coverage: &YankCoverage) {
     }
 }
 
-/// Prints the environments that still run the commit or its contents: a yank does not remove them.
+/// Prints and returns the environments that still run the commit or its contents: a yank does not
+/// remove them.
 fn report_still_running(
     workspace: &Workspace,
     ui: &Ui,
     commit: CommitId,
     contents: &[YankedContent],
-) -> Result<(), CliError> {
+) -> Result<BTreeSet<EnvName>, CliError> {
+    let mut found = BTreeSet::new();
     for snapshot in read_environments(workspace)? {
         let state = snapshot.state();
         let running = state.components();
@@ -132,6 +176,7 @@ fn report_still_running(
             .map(|(name, _)| *name)
             .collect();
         if !names.is_empty() {
+            found.insert(snapshot.name().clone());
             let words: Vec<&str> = names.iter().map(|it| it.as_str()).collect();
             let name = snapshot.name();
             let sentence = format!(
@@ -145,5 +190,5 @@ fn report_still_running(
             ui.eprint(ui.format_with_command(&sentence, &command.to_string()));
         }
     }
-    Ok(())
+    Ok(found)
 }

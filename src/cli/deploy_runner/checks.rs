@@ -261,7 +261,7 @@ fn is_waiting_for_approvals(verdict: &Verdict) -> bool {
 }
 
 /// Lists the checks that do not pass, for a notification.
-fn list_reasons(verdict: &Verdict) -> Vec<String> {
+pub(super) fn list_reasons(verdict: &Verdict) -> Vec<String> {
     let missing = verdict
         .checks
         .iter()

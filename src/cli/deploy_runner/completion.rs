@@ -1,4 +1,4 @@
-//! After a deployment: sends notifications, advances the branch after a success, and builds the
+//! After a deployment: sends a notification, advances the branch after a success, and builds the
 //! error of a failure.
 
 use std::collections::BTreeSet;
@@ -7,51 +7,15 @@ use super::preparation::explain_config_change;
 use super::runner::{DeployRunner, StartedRun};
 use crate::cli::{CliError, ErrorKind};
 use crate::domain::entry::{self, Deployment, Outcome};
-use crate::domain::name::{ComponentName, EnvName, Person};
+use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::NotifyEvent;
-use crate::domain::time::Time;
 use crate::git::remote::PushOutcome;
 use crate::ledger::writer::AppendedEntry;
-use crate::run::command_env::render_url;
 use crate::run::execute::RunReport;
 use crate::run::notify::Notice;
+use crate::view::wrap;
 
 impl DeployRunner<'_> {
-    /// Sends a notification of an event. `add_details` may extend it.
-    pub(super) fn notify(
-        &self,
-        event: NotifyEvent,
-        by: &Person,
-        deployment: &Deployment,
-        add_details: impl FnOnce(Notice) -> Notice,
-    ) {
-        let policy = &self.workspace.policy;
-        let Some(rules) = policy.environment(self.env.name()) else {
-            return;
-        };
-        let name = self.env.name().clone();
-        let notice = Notice::new(event, self.ui.now(), policy.project.clone(), name)
-            .with_deployment(deployment);
-        let notice = Notice {
-            by: Some(by.clone()),
-            url: render_url(self.env.name(), rules),
-            ..notice
-        };
-        let isolate = || self.isolate_notifications(rules);
-        self.notifications
-            .send(rules, &add_details(notice), isolate);
-    }
-
-    /// Sends a notification that the environment expires soon. `by` is the person who set the
-    /// expiry.
-    pub fn notify_expiry(&self, by: &Person, expires: Time) {
-        let deployment = Deployment {
-            expires: Some(expires),
-            ..Deployment::new(entry::DeploymentKind::Deploy, Vec::new())
-        };
-        self.notify(NotifyEvent::AboutToExpire, by, &deployment, |notice| notice);
-    }
-
     /// Sends a notification of how the run ended.
     pub(super) fn notify_end(
         &self,
@@ -175,16 +139,21 @@ impl DeployRunner<'_> {
                     .print_sentence(format_args!("The branch {branch} is now at {short}."));
             }
             Ok(PushOutcome::Rejected { messages, .. } | PushOutcome::Unknown { messages, .. }) => {
-                messages.join("; ")
+                messages.join("\n")
             }
             Ok(PushOutcome::LostRace { .. }) => {
                 "it was moved in the meantime, or is not an ancestor".to_owned()
             }
             Err(error) => error.to_string(),
         };
-        let message = format!("The branch {branch} was not moved to {short}: {why}");
-        self.ui
-            .eprint_sentence(message.trim_end_matches([':', ' ']));
+        self.ui.eprint_sentence(format_args!(
+            "The branch {branch} was not moved to {short}:"
+        ));
+        for line in why.lines() {
+            for line in wrap::wrap_indented("  ", 4, line, self.ui.width()) {
+                self.ui.eprint(line);
+            }
+        }
     }
 }
 

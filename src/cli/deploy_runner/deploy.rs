@@ -82,13 +82,14 @@ impl DeployRunner<'_> {
             report.not_rolled_back.clear();
             self.undo_creation(&appended);
         } else {
-            append_report::report_holds(
+            let held = append_report::report_holds(
                 self.ui,
                 self.workspace,
                 self.env.name(),
                 Some(&run.deployment),
                 &appended,
             );
+            self.notify_holds(&held, &run.deployment, &appended);
         }
         if report.is_success() && report.config_changed.is_none() {
             self.advance_branch(&run.deployment);

@@ -6,12 +6,12 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::Ui;
-use crate::domain::policy::{Environment, ShellCommand};
+use crate::domain::policy::{Notify, ShellCommand};
 use crate::run::cancellation::Cancellation;
 use crate::run::command_env::inherit_variables;
 use crate::run::isolation::CommandIsolation;
@@ -35,25 +35,25 @@ impl<'a> Notifications<'a> {
         }
     }
 
-    /// Queues a notification for the recipients in the environment's rules. Does not wait for its
-    /// delivery. If commands cannot be isolated as the policy asks for, none runs, and each
-    /// notification that needs one fails with the error of `isolate`.
+    /// Queues a notification for these recipients, which are the same in each call. Does not wait
+    /// for its delivery. Commands run in `folder`. If they cannot be isolated as the policy asks for,
+    /// none runs, and each notification that needs one fails with the error of `isolate`.
     pub(super) fn send(
         &self,
-        rules: &Environment,
+        recipients: &[Notify],
         notice: &Notice,
+        folder: &Path,
         isolate: impl FnOnce() -> Result<CommandIsolation, String>,
     ) {
-        if !rules.notify.is_empty() {
-            let commands = || -> Arc<dyn CommandRunner> {
-                Arc::new(NotificationCommands {
-                    isolation: isolate(),
-                })
-            };
-            self.notifier
-                .get_or_init(|| Notifier::new(&rules.notify, &commands(), Limits::default()))
-                .send(notice);
-        }
+        let commands = || -> Arc<dyn CommandRunner> {
+            Arc::new(NotificationCommands {
+                folder: folder.to_owned(),
+                isolation: isolate(),
+            })
+        };
+        self.notifier
+            .get_or_init(|| Notifier::new(recipients, &commands(), Limits::default()))
+            .send(notice);
     }
 }
 
@@ -70,6 +70,7 @@ impl Drop for Notifications<'_> {
 
 /// Runs the policy's notification commands with a minimal environment.
 struct NotificationCommands {
+    folder: PathBuf,
     isolation: Result<CommandIsolation, String>,
 }
 
@@ -82,7 +83,7 @@ impl NotificationCommands {
     ) -> Result<CapturedOutput, String> {
         let spec = CommandSpec {
             program: Program::Shell(command.as_str()),
-            folder: Path::new("/"),
+            folder: &self.folder,
             variables,
             isolation: self.isolation.as_ref().map_err(Clone::clone)?,
             input,

@@ -14,7 +14,7 @@ use crate::domain::env_ref::EnvRef;
 use crate::domain::id::RunId;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::plan::PlanResult;
-use crate::domain::policy::Environment;
+use crate::domain::policy::{Environment, NotifyChannel};
 use crate::ledger::writer::{AppendOptions, AppendedEntry, EntryDraft, LedgerSnapshot};
 use crate::run::cancellation::Cancellation;
 use crate::run::deployment_inputs::DeploymentInputs;
@@ -35,6 +35,8 @@ pub struct DeployRunner<'a> {
     pub options: &'a RunOptions,
     /// Set when the user asks to stop.
     pub cancellation: Arc<Cancellation>,
+    /// The recipients that get no notification, because they have been notified already.
+    pub(super) not_notified: Vec<NotifyChannel>,
     pub(super) notifications: Notifications<'a>,
 }
 
@@ -110,6 +112,7 @@ impl<'a> DeployRunner<'a> {
             inputs: DeploymentInputs::default(),
             options,
             cancellation,
+            not_notified: Vec::new(),
             notifications: Notifications::new(ui),
         }
     }

@@ -189,6 +189,14 @@ policy_words! {
         Refused = "refused",
         /// An ephemeral environment expires soon.
         AboutToExpire = "about-to-expire",
+        /// An approval that was not used yet expires soon.
+        ApprovalExpires = "approval-expires",
+        /// A required check was attested as failed.
+        CheckFailed = "check-failed",
+        /// A person rolled content back, and it is on hold.
+        OnHold = "on-hold",
+        /// A commit or an artifact was yanked.
+        Yanked = "yanked",
     }
 }
 

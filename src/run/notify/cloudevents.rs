@@ -78,11 +78,16 @@ fn build_run_event(notice: &Notice) -> Value {
             "dev.cdeventsx.gitdeploy-environment.expiring.0.1.0",
             json!({}),
         ),
+        NotifyEvent::ApprovalExpires => {
+            ("dev.cdeventsx.gitdeploy-approval.expiring.0.1.0", json!({}))
+        }
+        NotifyEvent::CheckFailed => ("dev.cdeventsx.gitdeploy-check.failed.0.1.0", json!({})),
+        NotifyEvent::OnHold => ("dev.cdeventsx.gitdeploy-content.held.0.1.0", json!({})),
+        NotifyEvent::Yanked => ("dev.cdeventsx.gitdeploy-content.yanked.0.1.0", json!({})),
     };
-    let subject = if notice.event == NotifyEvent::AboutToExpire {
-        environment.to_string()
-    } else {
-        run
+    let subject = match notice.event {
+        NotifyEvent::AboutToExpire => environment.to_string(),
+        _ => run,
     };
     build_event(notice, "", kind, &subject, &content, &notice.components)
 }

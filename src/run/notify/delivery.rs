@@ -48,16 +48,16 @@ impl Default for Limits {
     }
 }
 
-/// A notification that was not delivered.
+/// Notifications that were not delivered to a channel for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered {
     /// A description of the channel, without secrets.
     pub channel: String,
-    /// The event.
-    pub event: NotifyEvent,
+    /// The events, in the order in which they happened.
+    pub events: Vec<NotifyEvent>,
     /// The cause.
     pub reason: String,
-    /// How many times it was tried.
+    /// How many times the first one was tried.
     pub attempts: u32,
 }
 
@@ -65,7 +65,7 @@ impl fmt::Display for Undelivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             channel,
-            event,
+            events,
             reason,
             attempts,
         } = self;
@@ -74,10 +74,11 @@ impl fmt::Display for Undelivered {
             1 => " (tried once)".to_owned(),
             attempts => format!(" (tried {attempts} times)"),
         };
-        write!(
-            f,
-            "{channel} was not notified of \"{event}\": {reason}{times}"
-        )
+        // An event can have several messages.
+        let mut names: Vec<String> = events.iter().map(|event| format!("\"{event}\"")).collect();
+        names.dedup();
+        let list = names.join(", ");
+        write!(f, "{channel} was not notified of {list}: {reason}{times}")
     }
 }
 

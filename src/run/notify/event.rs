@@ -3,9 +3,10 @@
 
 use serde::Serialize;
 
+use crate::domain::address::Address;
 use crate::domain::entry::{ComponentChange, ComponentResult, Deployment, DeploymentKind, Outcome};
 use crate::domain::id::{CommitId, Digest, EntryId, RunId};
-use crate::domain::name::{ComponentName, EnvName, Person, ProjectName};
+use crate::domain::name::{ComponentName, EnvName, Label, Person, ProjectName};
 use crate::domain::policy::NotifyEvent;
 use crate::domain::text::{Description, Line, sanitize};
 use crate::domain::time::Time;
@@ -14,6 +15,8 @@ use crate::domain::time::Time;
 pub(super) const MAX_COMPONENTS: usize = 100;
 /// The most reasons in a message.
 const MAX_REASONS: usize = 10;
+/// The most authors in a message.
+const MAX_AUTHORS: usize = 20;
 
 /// An event and what is known about it. Most fields are optional.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,11 @@ pub struct Notice {
     pub description: Option<Description>,
     /// The change request it belongs to.
     pub change: Option<Line>,
+    /// The release it belongs to.
+    pub release: Option<Label>,
+    /// The authors of the new commits, newest first. The names are made safe to show before they are
+    /// sent.
+    pub authors: Vec<String>,
     /// Why it failed or was refused, or who is asked to approve it. The text is made safe to show
     /// before it is sent.
     pub reasons: Vec<String>,
@@ -47,6 +55,8 @@ pub struct Notice {
     pub entry: Option<EntryId>,
     /// The URL of the environment.
     pub url: Option<String>,
+    /// The URL of the CI run.
+    pub run_url: Option<Address>,
     /// When the ephemeral environment ends.
     pub expires: Option<Time>,
 }
@@ -65,15 +75,19 @@ impl Notice {
             by: None,
             description: None,
             change: None,
+            release: None,
+            authors: Vec::new(),
             reasons: Vec::new(),
             run: None,
             entry: None,
             url: None,
+            run_url: None,
             expires: None,
         }
     }
 
-    /// Adds the deployment: its kind, changes, description, change request and expiry.
+    /// Adds the deployment: its kind, changes, description, change request, release, CI run and
+    /// expiry.
     #[must_use]
     pub fn with_deployment(mut self, deployment: &Deployment) -> Self {
         self.kind = deployment.kind;
@@ -84,6 +98,8 @@ impl Notice {
             .map(|change| change.target.commit);
         self.description.clone_from(&deployment.description);
         self.change.clone_from(&deployment.change);
+        self.release.clone_from(&deployment.release);
+        self.run_url.clone_from(&deployment.origin.run_url);
         self.expires = deployment.expires;
         self
     }
@@ -153,19 +169,32 @@ impl Notice {
             by: self.by.as_ref(),
             description: self.description.as_ref(),
             change: self.change.as_ref(),
+            release: self.release.as_ref(),
+            authors: self.safe_authors(),
             reasons: self.safe_reasons(),
             run: self.run,
             entry: self.entry,
             url: self.url.as_deref(),
+            run_url: self.run_url.as_ref(),
             expires: self.expires,
         }
     }
 
     /// Returns the reasons, made safe to show and bounded.
     pub(super) fn safe_reasons(&self) -> Vec<String> {
-        let clean = |text: &String| sanitize(text).chars().take(Line::LIMIT).collect();
-        self.reasons.iter().take(MAX_REASONS).map(clean).collect()
+        clean_lines(&self.reasons, MAX_REASONS)
     }
+
+    /// Returns the authors, made safe to show and bounded.
+    pub(super) fn safe_authors(&self) -> Vec<String> {
+        clean_lines(&self.authors, MAX_AUTHORS)
+    }
+}
+
+/// Returns the first lines, made safe to show and bounded.
+fn clean_lines(lines: &[String], limit: usize) -> Vec<String> {
+    let clean = |text: &String| sanitize(text).chars().take(Line::LIMIT).collect();
+    lines.iter().take(limit).map(clean).collect()
 }
 
 /// Describes an event in a few words.
@@ -186,6 +215,10 @@ fn describe_event(event: NotifyEvent, kind: DeploymentKind) -> String {
         NotifyEvent::RolledBack => format!("{deployment} failed and was rolled back"),
         NotifyEvent::Refused => format!("{deployment} refused"),
         NotifyEvent::AboutToExpire => "about to expire".to_owned(),
+        NotifyEvent::ApprovalExpires => "an approval is about to expire".to_owned(),
+        NotifyEvent::CheckFailed => "a check failed".to_owned(),
+        NotifyEvent::OnHold => "content is on hold".to_owned(),
+        NotifyEvent::Yanked => "yanked".to_owned(),
     }
 }
 
@@ -249,6 +282,10 @@ pub(super) struct NoticeContent<'a> {
     description: Option<&'a Description>,
     #[serde(skip_serializing_if = "Option::is_none")]
     change: Option<&'a Line>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<&'a Label>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authors: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -257,6 +294,8 @@ pub(super) struct NoticeContent<'a> {
     entry: Option<EntryId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_url: Option<&'a Address>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<Time>,
 }

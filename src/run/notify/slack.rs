@@ -35,10 +35,21 @@ fn build_text(notice: &Notice) -> String {
             .as_ref()
             .map(|change| format!("change {}", escape_text(change.as_str()))),
     );
+    details.extend(
+        notice
+            .release
+            .as_ref()
+            .map(|release| format!("release {}", escape_text(release.as_str()))),
+    );
     details.extend(notice.url.as_ref().map(|url| escape_text(url)));
     details.extend(notice.expires.map(|time| format!("expires {time}")));
     details.extend(notice.run.map(|run| format!("run {run}")));
+    details.extend(notice.run_url.as_ref().map(|url| escape_text(url.as_str())));
     lines.extend((!details.is_empty()).then(|| details.join(" · ")));
+    let authors = notice.safe_authors();
+    lines.extend(
+        (!authors.is_empty()).then(|| format!("authors: {}", escape_text(&authors.join(", ")))),
+    );
     add_first_lines(
         &mut lines,
         notice

@@ -287,7 +287,7 @@ fn check_report(answer: Option<&Answer>, why: &str, limits: Limits, attempts: Op
     let [lost] = &notifier.finish()[..] else {
         panic!("{case}: not reported")
     };
-    assert_eq!(lost.event, NotifyEvent::Failed);
+    assert_eq!(lost.events, [NotifyEvent::Failed]);
     assert!(lost.to_string().contains(why), "{case}: {lost}");
     assert!(
         attempts.is_none_or(|attempts| lost.attempts == attempts),
@@ -348,15 +348,13 @@ fn a_receiver_that_hangs_delays_no_other() {
     let lost = notifier.finish();
     let reported: Vec<String> = lost
         .iter()
-        .map(|lost| format!("{} {}", &lost.channel[..12], lost.event))
+        .map(|lost| format!("{} {:?}", &lost.channel[..12], lost.events))
         .collect();
     assert_eq!(
         reported,
         [
-            "the webhook  started",
-            "the webhook  failed",
-            "the command  started",
-            "the command  failed"
+            "the webhook  [Started, Failed]",
+            "the command  [Started, Failed]"
         ]
     );
     assert!(

@@ -153,6 +153,7 @@ impl Worker {
     }
 
     /// Waits until the queue is empty or `end` has passed, and returns the undelivered messages.
+    /// Those with the same reason are returned together, so that a dead channel is reported once.
     pub(super) fn wait_for_undelivered(&self, end: Deadline) -> Vec<Undelivered> {
         let mut state = self.shared.lock();
         while state.thread_error.is_none()
@@ -162,17 +163,22 @@ impl Worker {
         {
             state = self.shared.wait(state, end.time_left());
         }
-        let undelivered = |message: &Message, attempts: u32, why: String| Undelivered {
-            channel: self.channel_name.clone(),
-            event: message.event,
-            reason: why,
-            attempts,
+        let mut reports: Vec<Undelivered> = Vec::new();
+        let mut add = |message: &Message, attempts: u32, reason: String| match reports
+            .iter_mut()
+            .find(|it| it.reason == reason)
+        {
+            Some(report) => report.events.push(message.event),
+            None => reports.push(Undelivered {
+                channel: self.channel_name.clone(),
+                events: vec![message.event],
+                reason,
+                attempts,
+            }),
         };
-        let failed: Vec<_> = std::mem::take(&mut state.failed);
-        let mut undelivered_messages: Vec<Undelivered> = failed
-            .into_iter()
-            .map(|it| undelivered(&it.message, it.attempts, it.reason))
-            .collect();
+        for failed in std::mem::take(&mut state.failed) {
+            add(&failed.message, failed.attempts, failed.reason);
+        }
         let reason = state
             .thread_error
             .take()
@@ -181,13 +187,10 @@ impl Worker {
             reason.unwrap_or_else(|| "it was still being sent when the run ended".to_owned());
         let attempts = state.attempts;
         for (index, message) in std::mem::take(&mut state.queue).into_iter().enumerate() {
-            undelivered_messages.push(undelivered(
-                &message,
-                if index == 0 { attempts } else { 0 },
-                reason.clone(),
-            ));
+            let attempts = if index == 0 { attempts } else { 0 };
+            add(&message, attempts, reason.clone());
         }
-        undelivered_messages
+        reports
     }
 }
 

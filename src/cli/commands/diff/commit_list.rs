@@ -8,7 +8,7 @@ use crate::cli::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::ComponentName;
 use crate::git::commits_ahead::CommitsAhead;
-use crate::run::default_description::read_subject;
+use crate::run::new_commits::read_subject;
 use crate::view::deployment_diff::CommitSummary;
 
 /// A list of distinct commits in the order in which they were added, with the components that they

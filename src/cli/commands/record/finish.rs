@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::outcome::OutcomeArgs;
+use crate::cli::deploy_runner::report_recorded;
 use crate::cli::key_lookup;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -72,7 +73,7 @@ pub(super) fn finish_run(
         &appended,
     )?;
     let deployment = deployment.borrow();
-    append_report::report_holds(ui, workspace, env.name(), deployment.as_ref(), &appended);
+    report_recorded(ui, workspace, env, deployment.as_ref(), &appended);
     Ok(())
 }
 

@@ -100,7 +100,7 @@ fn recipients() {
             .collect::<Vec<_>>()
     };
     let all =
-        "plan-ready approval-needed started succeeded failed rolled-back refused about-to-expire";
+        "plan-ready approval-needed started succeeded failed rolled-back refused about-to-expire approval-expires check-failed on-hold yanked";
     let expected = |pairs: &[(&str, &str)]| {
         pairs
             .iter()
