@@ -218,7 +218,7 @@ fn describe_event(event: NotifyEvent, kind: DeploymentKind) -> String {
         NotifyEvent::ApprovalExpires => "an approval is about to expire".to_owned(),
         NotifyEvent::CheckFailed => "a check failed".to_owned(),
         NotifyEvent::OnHold => "content is on hold".to_owned(),
-        NotifyEvent::Yanked => "yanked".to_owned(),
+        NotifyEvent::Yanked => "content was yanked".to_owned(),
     }
 }
 
