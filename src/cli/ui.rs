@@ -186,6 +186,24 @@ impl Ui {
         self.yes || io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
+    /// Waits until the user presses Enter. Does not wait with `--yes` or without a terminal.
+    pub fn wait_for_enter(&self) -> Result<(), CliError> {
+        if self.yes || !self.can_ask() || !io::stdout().is_terminal() {
+            return Ok(());
+        }
+        {
+            let err = &mut self.lock_output().err;
+            write!(err, "\nPress Enter to continue ")
+                .and_then(|()| err.flush())
+                .context(ErrorKind::CannotTell, "cannot write to the terminal")?;
+        }
+        io::stdin()
+            .lock()
+            .read_line(&mut String::new())
+            .context(ErrorKind::CannotTell, "cannot read from the terminal")?;
+        Ok(())
+    }
+
     /// Asks a yes-or-no question.
     ///
     /// # Errors

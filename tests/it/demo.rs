@@ -1,6 +1,6 @@
 //! `git deploy demo`: a newcomer's first command, and the sandbox that it leaves.
 
-use crate::harness::{Repo, Run, Sandbox, World, with_random_keys};
+use crate::harness::{Repo, Run, Sandbox, World, has_tool, with_random_keys};
 
 /// The tour succeeds in an empty home and shows the server's refusal; the sandbox is sound, and the
 /// suggested commands work.
@@ -38,6 +38,29 @@ fn the_tour_works() {
         .fails(2);
     things_to_try(&sandbox);
     stays_in_the_sandbox(&world, &sandbox);
+}
+
+/// On a terminal the tour waits for Enter between its parts, unless it is told not to.
+#[test]
+fn the_tour_waits_on_a_terminal() {
+    if !has_tool("script") {
+        return;
+    }
+    let world = World::new();
+    // The tour's commits have the hour's date.
+    world.advance("30000d");
+    let folder = world.existing(".", "nobody");
+    let tour = |options: &str| {
+        let typed =
+            format!("yes '' | head -n 99 | script -qefc 'git-deploy demo tour{options}' /dev/null");
+        let mut shell = folder.command("sh");
+        shell.args(["-c", &typed]).env("TERM", "xterm");
+        let text = Run::of(&world, &mut shell).ok().text();
+        assert!(text.contains("The sandbox remains in"), "{text}");
+        std::fs::remove_dir_all(world.path().join("tour")).unwrap();
+        text.matches("Press Enter to continue").count()
+    };
+    assert_eq!((tour(""), tour(" --no-pause")), (5, 0));
 }
 
 /// Deploys to every environment, with a variable of the sample set elsewhere and unset: commands of

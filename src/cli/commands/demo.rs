@@ -19,7 +19,8 @@ use crate::git::private_files::create_folder;
 ///
 /// The tour takes a commit from dev through qa and stage to prod. On the way the server refuses a
 /// promotion that skips stage. In the second part a deployment fails its verification and is rolled
-/// back automatically. The sandbox remains for you to explore.
+/// back automatically. On a terminal, it waits for Enter between its parts. The sandbox remains for
+/// you to explore.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -27,11 +28,17 @@ Examples:
     git deploy demo
 
   Run it in another folder:
-    git deploy demo /tmp/tour")]
+    git deploy demo /tmp/tour
+
+  Run it without waiting for Enter:
+    git deploy demo --no-pause")]
 pub struct Args {
     /// The folder to create, which must not exist yet
     #[arg(default_value = "git-deploy-demo", value_name = "DIR")]
     directory: PathBuf,
+    /// Do not wait for Enter between the parts
+    #[arg(long)]
+    no_pause: bool,
 }
 
 /// The people of the tour. The first is the admin.
@@ -80,12 +87,20 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         format!("cannot create {}", root.display()),
     )?;
     let tour = Tour { root, ui };
-    tour.set_up()?;
-    tour.deploy_to_dev_and_qa()?;
-    tour.show_refusal()?;
-    tour.show_acceptance()?;
-    tour.show_history()?;
-    tour.run_second_part()?;
+    let parts = [
+        Tour::set_up,
+        Tour::deploy_to_dev_and_qa,
+        Tour::show_refusal,
+        Tour::show_acceptance,
+        Tour::show_history,
+        Tour::run_second_part,
+    ];
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 && !args.no_pause {
+            ui.wait_for_enter()?;
+        }
+        part(&tour)?;
+    }
     tour.print_farewell();
     Ok(())
 }
@@ -326,6 +341,8 @@ impl Tour<'_> {
             .current_dir(self.root.join(folder))
             // Logs and checkouts stay in the sandbox.
             .env("XDG_CACHE_HOME", self.root.join("cache"))
+            // A pager would stop the tour in the middle of a part.
+            .env("GIT_PAGER", "cat")
             .stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             // Variables that point to another repository or key must not affect the tour.

@@ -99,8 +99,7 @@ fn recipients() {
             .map(|notify| (notify.channel.to_string(), words(notify)))
             .collect::<Vec<_>>()
     };
-    let all =
-        "plan-ready approval-needed started succeeded failed rolled-back refused about-to-expire approval-expires check-failed on-hold yanked";
+    let all = "plan-ready approval-needed started succeeded failed rolled-back refused about-to-expire approval-expires check-failed on-hold yanked";
     let expected = |pairs: &[(&str, &str)]| {
         pairs
             .iter()
