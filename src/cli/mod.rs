@@ -27,7 +27,9 @@ mod key_lookup;
 mod ledger_problems;
 mod left_out_components;
 mod lfs_pointers;
+mod policy_edit;
 mod policy_file;
+mod policy_warnings;
 mod progress;
 mod read_context;
 mod repository;
@@ -120,6 +122,9 @@ commands! {
     }
     "Administer": {
         Policy => policy,
+        Person => person,
+        Component => component,
+        Environment => environment,
         Server => server,
         Hook => hook,
         Notes => notes,

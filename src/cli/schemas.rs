@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde_json::Value;
 
 use super::commands::{init, key, notes, policy, server};
-use super::{append_report, error, sync_report};
+use super::{append_report, error, policy_edit, sync_report};
 use crate::server::handoff::Event;
 use crate::view;
 
@@ -87,6 +87,10 @@ pub const KINDS: &[DocumentKind] = &[
     DocumentKind::new::<policy::PolicyDiffDocument<'_>>(
         "policy-diff",
         "How a proposal differs from the policy in force: `policy diff`, and `policy publish` if they are the same.",
+    ),
+    DocumentKind::new::<policy_edit::PolicyEditDocument<'_>>(
+        "policy-edit",
+        "An edit of `deploy.toml`: `person`, `component`, `environment`.",
     ),
     DocumentKind::new::<policy::PolicySchemaDocument>(
         "policy-schema",

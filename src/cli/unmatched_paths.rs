@@ -10,6 +10,8 @@ use crate::domain::policy::{Coverage, FileOwnership, Paths, quote_brackets};
 use crate::git::Repository;
 use crate::git::content::ComponentPaths;
 
+const CANNOT_READ: &str = "cannot read the files that the paths of the policy match";
+
 /// The files that one pattern matches.
 struct OnePattern(Paths);
 
@@ -34,15 +36,7 @@ pub fn find_unmatched(
     source: Option<&str>,
     proposal: &ProposedPolicy,
 ) -> Result<Vec<String>, CliError> {
-    let cannot_read = "cannot read the files that the paths of the policy match";
-    // A policy from a file has no commit of its own, so its patterns are compared with HEAD.
-    let revision = source
-        .filter(|it| !Path::new(it).is_file())
-        .unwrap_or("HEAD");
-    let commit = repository
-        .resolve_revision(revision)
-        .context(ErrorKind::CannotTell, cannot_read)?;
-    let Some(commit) = commit.map(CommitId) else {
+    let Some(commit) = find_policy_commit(repository, source)? else {
         return Ok(Vec::new());
     };
     let policy = &proposal.policy;
@@ -57,11 +51,26 @@ pub fn find_unmatched(
     for (key, paths) in components.chain(shared) {
         for pattern in paths.patterns() {
             let sentence = describe_unmatched(repository, commit, &key, pattern)
-                .context(ErrorKind::CannotTell, cannot_read)?;
+                .context(ErrorKind::CannotTell, CANNOT_READ)?;
             sentences.extend(sentence);
         }
     }
     Ok(sentences)
+}
+
+/// Returns the commit from which a proposed policy was read, or else HEAD: a policy from a file has no
+/// commit of its own. Returns `None` if there is no commit yet.
+pub fn find_policy_commit(
+    repository: &Repository,
+    source: Option<&str>,
+) -> Result<Option<CommitId>, CliError> {
+    let revision = source
+        .filter(|it| !Path::new(it).is_file())
+        .unwrap_or("HEAD");
+    let commit = repository
+        .resolve_revision(revision)
+        .context(ErrorKind::CannotTell, CANNOT_READ)?;
+    Ok(commit.map(CommitId))
 }
 
 /// Returns a sentence if a pattern matches no file. If the pattern would match with quoted brackets,

@@ -10,7 +10,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// The folder cannot be written to, or the file cannot be synced.
-pub(super) fn replace_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub fn replace_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let mut file = tempfile::Builder::new()
         .prefix(".git-deploy-")

@@ -16,7 +16,7 @@ pub mod chained_hooks;
 pub mod check;
 pub mod classify;
 pub mod deadline;
-mod file_replacement;
+pub mod file_replacement;
 mod finding;
 pub mod handoff;
 mod hook_error;

@@ -19,6 +19,7 @@ pub mod junit;
 pub mod log;
 pub mod plan;
 pub mod policy;
+pub mod policy_changes;
 pub mod push;
 pub mod replay;
 pub mod result_text;

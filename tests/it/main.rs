@@ -39,6 +39,7 @@ mod mutations;
 mod notifications;
 mod pipelines;
 mod policy_changes;
+mod policy_edits;
 mod policy_test;
 mod promotion_lists;
 mod races;

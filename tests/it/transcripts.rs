@@ -23,6 +23,11 @@ fn tutorial_transcripts_are_true() {
     check("docs/tutorial.md");
 }
 
+#[test]
+fn people_transcripts_are_true() {
+    check("docs/people.md");
+}
+
 /// Plays a document from its beginning to its end, in one world.
 pub fn check(document: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);

@@ -6,15 +6,14 @@ mod test;
 
 #[cfg(any(test, feature = "testing"))]
 pub(in crate::cli) use difference::PolicyDiffDocument;
-use difference::{print_changed_lines, print_comparison_document, read_policy_text};
+use difference::print_changed_lines;
+pub(in crate::cli) use difference::read_policy_text;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::dropped_names::find_dropped_names;
 use crate::cli::entry_name::format_entry_name;
 use crate::cli::policy_file::ProposedPolicy;
-use crate::cli::unmatched_paths::find_unmatched;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, PolicyApprove, PolicyRevoke, StoredEntry};
@@ -58,16 +57,25 @@ Examples:
   git deploy policy show > deploy.toml")]
 struct ShowPolicyArgs {}
 
-/// Check a deploy.toml and compare it with the policy in force
+/// Check a deploy.toml, and show what it changes for whom
+///
+/// Lists the people, groups, environments, components and rules that differ from the policy in force,
+/// with defaults filled in and groups expanded. Warns about components that still run and are no longer
+/// declared, about files that now need approval because no component covers them, and about paths that
+/// match no file.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
   git deploy policy diff
-  git deploy policy diff feature-branch")]
+  git deploy policy diff feature-branch
+  git deploy policy diff --patch")]
 struct DiffArgs {
     /// The deploy.toml: a file, or a commit that contains one. Defaults to that in the work tree
     #[arg(value_name = "FILE|REV")]
     source: Option<String>,
+    /// Also show the changed lines
+    #[arg(short, long)]
+    patch: bool,
 }
 
 /// Approve a deploy.toml, byte for byte
@@ -236,19 +244,7 @@ fn show_policy(workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
 
 fn diff_policy(args: &DiffArgs, workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
     let proposal = ProposedPolicy::open(&workspace.repository, args.source.as_deref(), ui)?;
-    let old = read_policy_text(workspace)?;
-    if ui.json() {
-        return print_comparison_document(&old, &proposal, ui);
-    }
-    print_changed_lines(&old, &proposal, ui);
-    let unmatched = find_unmatched(&workspace.repository, args.source.as_deref(), &proposal)?;
-    for warning in unmatched
-        .into_iter()
-        .chain(find_dropped_names(&old, &proposal.policy))
-    {
-        ui.eprint_sentence(warning);
-    }
-    Ok(())
+    difference::print_comparison(workspace, args.source.as_deref(), &proposal, args.patch, ui)
 }
 
 fn approve_policy(args: &ApproveArgs, workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {

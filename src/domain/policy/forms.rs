@@ -9,6 +9,12 @@ pub(super) const NAME: TextForm = TextForm::new("name", "^[a-z0-9][a-z0-9._-]{0,
 const MEMBER: TextForm = TextForm::new("person or group", NAME.pattern);
 /// People, machines and groups.
 pub(super) const MEMBERS: ValueForm = ValueForm::OneOrMore(&ValueForm::Text(&MEMBER));
+
+/// Checks whether a value of this form is a list of people and groups.
+pub(super) fn is_member_list(form: &ValueForm) -> bool {
+    matches!(form, ValueForm::OneOrMore(ValueForm::Text(text)) if text.name == MEMBER.name)
+}
+
 /// A span of time.
 pub(super) const SPAN: TextForm = TextForm::new("span", "^[0-9]*[1-9][0-9]*[smhdw]$");
 /// The short name of a branch.

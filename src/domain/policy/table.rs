@@ -101,10 +101,6 @@ pub enum ValueForm {
 #[derive(Debug)]
 pub struct TextForm {
     /// Its name in the reference.
-    #[cfg_attr(
-        not(any(test, feature = "testing")),
-        expect(dead_code, reason = "read by tests")
-    )]
     pub name: &'static str,
     /// A regular expression, in the dialect of JSON Schema, that matches every string that the
     /// parser accepts. The parser is stricter.

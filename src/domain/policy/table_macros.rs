@@ -40,6 +40,12 @@ macro_rules! policy_words {
                 f.pad(self.word())
             }
         }
+
+        impl $crate::domain::policy::describe::DescribeValue for $name {
+            fn describe(&self) -> $crate::domain::policy::describe::ValueText {
+                $crate::domain::policy::describe::ValueText::Text(self.word().to_owned())
+            }
+        }
     };
 }
 
@@ -139,6 +145,24 @@ macro_rules! policy_table {
                     $( $( $plain, )* )?
                     $( $field: policy_table!(@unwrap $field $(, $required)?), )+
                 })
+            }
+        }
+
+        impl $crate::domain::policy::describe::DescribeTable for $name {
+            fn describe_keys(&self) -> Vec<(
+                &'static $crate::domain::policy::table::TableKey,
+                $crate::domain::policy::describe::ValueText,
+            )> {
+                use $crate::domain::policy::describe::DescribeValue as _;
+                const KEYS: &[$crate::domain::policy::table::TableKey] = $name::TABLE.keys;
+                let values = [$( self.$field.describe() ),+];
+                KEYS.iter().zip(values).collect()
+            }
+        }
+
+        impl $crate::domain::policy::describe::DescribeValue for $name {
+            fn describe(&self) -> $crate::domain::policy::describe::ValueText {
+                $crate::domain::policy::describe::describe_inline(self)
             }
         }
     };

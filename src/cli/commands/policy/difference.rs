@@ -4,15 +4,17 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy};
+use crate::cli::policy_warnings::{PolicyWarning, find_policy_warnings};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::Digest;
 use crate::domain::name::LedgerName;
-use crate::domain::policy::MAX_BYTES;
+use crate::domain::policy::{MAX_BYTES, compare_policies};
+use crate::view::policy_changes::{self, PolicyChange};
 use crate::view::text_diff::{self, NamedText};
 
 /// Reads the text of the policy in force.
-pub(super) fn read_policy_text(workspace: &Workspace) -> Result<String, CliError> {
+pub(in crate::cli) fn read_policy_text(workspace: &Workspace) -> Result<String, CliError> {
     let cannot_read = "cannot read the policy in force";
     let read = || -> crate::git::Result<Option<Vec<u8>>> {
         let Some(tip) = workspace.tip(&LedgerName::policy())? else {
@@ -29,7 +31,7 @@ pub(super) fn read_policy_text(workspace: &Workspace) -> Result<String, CliError
     String::from_utf8(bytes).context(ErrorKind::CannotTell, cannot_read)
 }
 
-/// A proposed policy, and whether it differs from the policy in force.
+/// A proposed policy, and how it differs from the policy in force.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct PolicyDiffDocument<'a> {
@@ -39,25 +41,57 @@ pub(in crate::cli) struct PolicyDiffDocument<'a> {
     proposed: Digest,
     /// Whether the two differ in any byte.
     differs: bool,
+    /// What changes for whom. Empty if only comments and the layout differ.
+    changes: Vec<PolicyChange>,
+    /// What the proposal does that may not be intended.
+    warnings: Vec<PolicyWarning>,
     /// The proposed `deploy.toml`, byte for byte.
     text: &'a str,
 }
 
-/// Prints a JSON document with the proposed policy and whether it differs.
-pub(super) fn print_comparison_document(
-    old: &str,
+/// Prints what a proposal changes for whom, with warnings, as text or as a JSON document.
+pub(super) fn print_comparison(
+    workspace: &Workspace,
+    source: Option<&str>,
     proposal: &ProposedPolicy,
+    with_lines: bool,
     ui: &Ui,
 ) -> Result<(), CliError> {
-    ui.print_document(
-        "policy-diff",
-        &PolicyDiffDocument {
-            in_force: Digest::sha256(old.as_bytes()),
-            proposed: proposal.digest(),
-            differs: old != proposal.text,
-            text: &proposal.text,
-        },
-    )
+    let old = read_policy_text(workspace)?;
+    let warnings = find_policy_warnings(workspace, &old, source, proposal)?;
+    let root_keys = &workspace.project.root_keys;
+    let changes = compare_policies(&workspace.policy, &proposal.policy, root_keys);
+    if ui.json() {
+        return ui.print_document(
+            "policy-diff",
+            &PolicyDiffDocument {
+                in_force: Digest::sha256(old.as_bytes()),
+                proposed: proposal.digest(),
+                differs: old != proposal.text,
+                changes: policy_changes::to_documents(&changes),
+                warnings,
+                text: &proposal.text,
+            },
+        );
+    }
+    if old == proposal.text {
+        ui.eprint(format_args!("{} is already in force.", proposal.name));
+    } else if changes.is_empty() {
+        ui.print_sentence(format_args!(
+            "{} changes no rule: only its comments or its layout differ.",
+            proposal.name
+        ));
+    }
+    for line in policy_changes::render_text(&changes, ui.width()) {
+        ui.print(line);
+    }
+    if with_lines && old != proposal.text {
+        print_changed_lines(&old, proposal, ui);
+    }
+    for warning in warnings {
+        warning.print(ui);
+    }
+    Ok(())
 }
 
 /// Prints the changed lines or, if there are none, that the proposed policy is already in force.

@@ -1,11 +1,10 @@
 //! `git deploy policy publish`: puts a deploy.toml into force.
 
-use super::difference::{print_changed_lines, print_comparison_document, read_policy_text};
+use super::difference::{print_changed_lines, print_comparison, read_policy_text};
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::dropped_names::find_dropped_names;
 use crate::cli::key_lookup::open_signer;
 use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy};
-use crate::cli::unmatched_paths::find_unmatched;
+use crate::cli::policy_warnings::find_policy_warnings;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::{Digest, PublicKey};
@@ -42,20 +41,16 @@ pub(in crate::cli) struct PublishArgs {
 pub(super) fn run(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
     let proposal = ProposedPolicy::open(&workspace.repository, args.source.as_deref(), ui)?;
     let old = read_policy_text(workspace)?;
-    print_changed_lines(&old, &proposal, ui);
-    if old == proposal.text {
-        return if ui.json() {
-            print_comparison_document(&old, &proposal, ui)
-        } else {
-            Ok(())
-        };
-    }
     let source = args.source.as_deref();
-    let unmatched = find_unmatched(&workspace.repository, source, &proposal)?;
-    let dropped = find_dropped_names(&old, &proposal.policy);
-    let warnings = find_warnings(&proposal.policy).into_iter();
-    for warning in warnings.chain(unmatched).chain(dropped) {
+    if old == proposal.text {
+        return print_comparison(workspace, source, &proposal, false, ui);
+    }
+    print_changed_lines(&old, &proposal, ui);
+    for warning in find_warnings(&proposal.policy) {
         ui.eprint_sentence(warning);
+    }
+    for warning in find_policy_warnings(workspace, &old, source, &proposal)? {
+        warning.print(ui);
     }
     if !args.write.dry_run && !ui.confirm("Publish this policy?")? {
         return Err(CliError::new(ErrorKind::Denied, "nothing was published"));

@@ -14,7 +14,7 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
         &["supports schema 1 only", "newer"],
     ),
     ("project = \"catalogue\"", "", &["\"project\" is missing"]),
-    ("\"catalogue\"", "\"Cat\"", &["may only hold"]),
+    ("\"catalogue\"", "\"Cat\"", &["contains 'C'"]),
     (
         "dev   = {}",
         "dev = { deployer = \"bob\" }",

@@ -1,0 +1,236 @@
+//! Describes the values of a policy in words, so that two policies can be compared key by key.
+//!
+//! `policy_table!` describes each table, so no key can be forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+
+use super::freeze::Freeze;
+use super::notify::{Notify, NotifyEvent, WebhookAddress};
+use super::paths::Paths;
+use super::people::Members;
+use super::table::TableKey;
+use super::zone::Zone;
+use super::{
+    ApprovalBinding, BranchName, PredicateType, PreventSelf, ShellCommand, Template, VersionSource,
+};
+use crate::domain::id::PublicKey;
+use crate::domain::name::{ComponentName, EnvName, Label, ProjectName};
+use crate::domain::text::Line;
+use crate::domain::time::Span;
+
+/// A value in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValueText {
+    /// The key is absent and has no default value.
+    Nothing,
+    /// A single value.
+    Text(String),
+    /// Several values, in order.
+    List(Vec<String>),
+    /// The people that an absent key stands for.
+    Default(Vec<String>),
+}
+
+impl ValueText {
+    fn text(value: impl Display) -> Self {
+        Self::Text(value.to_string())
+    }
+
+    /// Returns the values as a list.
+    pub fn to_list(&self) -> Vec<String> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Text(text) => vec![text.clone()],
+            Self::List(list) | Self::Default(list) => list.clone(),
+        }
+    }
+
+    /// Returns the value for a line that also has other values.
+    fn to_inline(&self) -> Option<String> {
+        match self {
+            Self::Nothing | Self::Default(_) => None,
+            Self::Text(text) => Some(text.clone()),
+            Self::List(list) if list.len() == 1 => list.first().cloned(),
+            Self::List(list) => Some(format!("({})", list.join(", "))),
+        }
+    }
+}
+
+/// A value that can be described.
+pub(super) trait DescribeValue {
+    /// Describes the value.
+    fn describe(&self) -> ValueText;
+}
+
+/// A table of the file: its keys with their values.
+pub(super) trait DescribeTable {
+    /// Describes the value of each key, in the order of the reference.
+    fn describe_keys(&self) -> Vec<(&'static TableKey, ValueText)>;
+}
+
+/// Describes a table on one line. Leaves out the keys that have their default value, unless all have.
+pub(super) fn describe_inline(table: &impl DescribeTable) -> ValueText {
+    let keys = table.describe_keys();
+    let describe = |(key, value): &(&TableKey, ValueText)| {
+        let text = value.to_inline()?;
+        Some((
+            is_default(key.default, &text),
+            format!("{} {text}", key.name),
+        ))
+    };
+    let all: Vec<(bool, String)> = keys.iter().filter_map(describe).collect();
+    let stated: Vec<&str> = all
+        .iter()
+        .filter(|(is_default, _)| !is_default)
+        .map(|(_, text)| text.as_str())
+        .collect();
+    match (&stated[..], all.first()) {
+        ([], Some((_, first))) => ValueText::Text(first.clone()),
+        _ => ValueText::Text(stated.join(", ")),
+    }
+}
+
+/// Checks whether a value is the one that the reference states as the default of its key.
+pub(super) fn is_default(default: &str, value: &str) -> bool {
+    let default = default.trim_matches(['`', '"']);
+    let is_same_span = || {
+        let span = default.parse::<Span>();
+        span.is_ok_and(|span| span.to_string() == value)
+    };
+    value == "false" || value == default || is_same_span()
+}
+
+macro_rules! describe_displayed {
+    ($($type:ty),+) => {
+        $( impl DescribeValue for $type {
+            fn describe(&self) -> ValueText {
+                ValueText::text(self)
+            }
+        } )+
+    };
+}
+
+describe_displayed!(
+    u32,
+    bool,
+    String,
+    Span,
+    BranchName,
+    Template,
+    PredicateType,
+    Zone,
+    Line,
+    Label,
+    EnvName,
+    ComponentName,
+    ProjectName,
+    PublicKey,
+    Freeze
+);
+
+impl DescribeValue for () {
+    fn describe(&self) -> ValueText {
+        ValueText::Nothing
+    }
+}
+
+impl<T: DescribeValue> DescribeValue for Option<T> {
+    fn describe(&self) -> ValueText {
+        self.as_ref().map_or(ValueText::Nothing, T::describe)
+    }
+}
+
+impl<T: Display> DescribeValue for BTreeSet<T> {
+    fn describe(&self) -> ValueText {
+        ValueText::List(self.iter().map(T::to_string).collect())
+    }
+}
+
+impl<T: DescribeValue> DescribeValue for Vec<T> {
+    fn describe(&self) -> ValueText {
+        ValueText::List(self.iter().flat_map(|it| it.describe().to_list()).collect())
+    }
+}
+
+impl<K: Display, V: DescribeValue> DescribeValue for BTreeMap<K, V> {
+    fn describe(&self) -> ValueText {
+        let describe = |(key, value): (&K, &V)| {
+            format!(
+                "{key} = {}",
+                value.describe().to_inline().unwrap_or_default()
+            )
+        };
+        ValueText::List(self.iter().map(describe).collect())
+    }
+}
+
+impl DescribeValue for Members {
+    fn describe(&self) -> ValueText {
+        let names = self.persons().iter().map(ToString::to_string).collect();
+        if self.listed_names().is_empty() && !self.persons().is_empty() {
+            ValueText::Default(names)
+        } else {
+            ValueText::List(names)
+        }
+    }
+}
+
+impl DescribeValue for Paths {
+    fn describe(&self) -> ValueText {
+        ValueText::List(self.patterns().to_vec())
+    }
+}
+
+impl DescribeValue for ShellCommand {
+    fn describe(&self) -> ValueText {
+        ValueText::text(self.as_str())
+    }
+}
+
+impl DescribeValue for PreventSelf {
+    fn describe(&self) -> ValueText {
+        ValueText::text(match self {
+            Self::Involved => "true",
+            Self::Starter => "starter",
+            Self::Off => "false",
+        })
+    }
+}
+
+impl DescribeValue for ApprovalBinding {
+    fn describe(&self) -> ValueText {
+        match self {
+            Self::Commit => ValueText::Nothing,
+            Self::Plan => ValueText::text("plan"),
+        }
+    }
+}
+
+impl DescribeValue for VersionSource {
+    fn describe(&self) -> ValueText {
+        ValueText::Text(match self {
+            Self::File(path) => format!("file:{path}"),
+            Self::Tag(pattern) => format!("tag:{}", pattern.as_str()),
+            Self::Command(command) => format!("command:{}", command.as_str()),
+        })
+    }
+}
+
+impl DescribeValue for WebhookAddress {
+    fn describe(&self) -> ValueText {
+        // The address itself is a secret.
+        ValueText::text("a webhook")
+    }
+}
+
+impl DescribeValue for Notify {
+    fn describe(&self) -> ValueText {
+        let mut text = self.channel.to_string();
+        if self.on != NotifyEvent::all() {
+            let events: Vec<String> = self.on.iter().map(ToString::to_string).collect();
+            text = format!("{text} on {}", events.join(", "));
+        }
+        ValueText::Text(text)
+    }
+}
