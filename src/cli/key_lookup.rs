@@ -11,6 +11,7 @@ use crate::git::private_files::create_folder;
 use crate::signing::key::{
     KeyError, generate_key, parse_public_key, public_key_path, read_public_key,
 };
+use crate::signing::sign::KEY_VARIABLE;
 use crate::signing::{Signer, SigningEnv};
 
 /// The git setting with the file of the secret key.
@@ -72,9 +73,7 @@ pub fn find_public_key(
     match source {
         KeySource::Variable => {
             let environment = SigningEnv::read().context(ErrorKind::CannotTell, message())?;
-            let signer =
-                Signer::from_environment(&environment).context(ErrorKind::CannotTell, message())?;
-            signer
+            open_variable(&environment)?
                 .map(|signer| signer.public_key())
                 .ok_or_else(explain_no_key)
         }
@@ -121,7 +120,11 @@ pub fn read_setting(
 }
 
 fn explain_no_key() -> CliError {
-    CliError::new(ErrorKind::CannotTell, "there is no key yet").hint("git deploy key new")
+    CliError::new(ErrorKind::CannotTell, "there is no key yet")
+        .hint("git deploy key new")
+        .hint(format!(
+            "in CI: set {KEY_VARIABLE} to the content of a secret key file, or to its second line"
+        ))
 }
 
 /// Creates a key in a new file, and its folder if needed. Never overwrites a file.
@@ -200,9 +203,7 @@ pub fn open_signer(repository: &Repository) -> Result<Signer, CliError> {
     };
     let message = "cannot use the signing key";
     let environment = SigningEnv::read().context(ErrorKind::CannotTell, message)?;
-    if let Some(signer) =
-        Signer::from_environment(&environment).context(ErrorKind::CannotTell, message)?
-    {
+    if let Some(signer) = open_variable(&environment)? {
         return Ok(signer);
     }
     if let Some(program) = read(SIGNER_SETTING)? {
@@ -229,7 +230,9 @@ pub fn open_signer(repository: &Repository) -> Result<Signer, CliError> {
                 CliError::new(ErrorKind::CannotTell, "there is no key to sign with")
                     .hint("git deploy key new")
                     .hint("git config deploy.key FILE")
-                    .hint("in CI: the content of a key file in the variable GIT_DEPLOY_KEY")
+                    .hint(format!(
+                        "in CI: set {KEY_VARIABLE} to the content of a secret key file, or to its second line"
+                    ))
             })?,
     };
     let prompt = || {
@@ -238,6 +241,25 @@ pub fn open_signer(repository: &Repository) -> Result<Signer, CliError> {
     };
     Signer::from_file(&file, &environment, prompt)
         .map_err(|error| super::diagnostics::explain_key_error(&file, error))
+}
+
+/// Opens the key in the variable `GIT_DEPLOY_KEY`. Returns `None` if it is not set.
+fn open_variable(environment: &SigningEnv) -> Result<Option<Signer>, CliError> {
+    Signer::from_environment(environment).map_err(|error| {
+        let has_text = !matches!(error, KeyError::NoPassword(_) | KeyError::WrongPassword);
+        let failure = CliError::new(
+            ErrorKind::CannotTell,
+            format!("cannot use the key in the variable {KEY_VARIABLE}"),
+        )
+        .because(error);
+        if has_text {
+            failure.hint(format!(
+                "set {KEY_VARIABLE} to the content of a secret key file, or to its second line"
+            ))
+        } else {
+            failure
+        }
+    })
 }
 
 /// Returns the path of the default key file. Returns `None` without a home folder.

@@ -157,6 +157,25 @@ impl SecretKey {
         Ok(Self { secret, public })
     }
 
+    /// Opens a secret key from a variable. CI systems can often store only one line, and forms change
+    /// the ends of lines, so the base64 line alone is enough, and any space or a `\n` in two
+    /// characters may stand for the end of a line.
+    ///
+    /// `password` is called only if the key is protected by one.
+    pub fn parse_one_line(
+        value: &str,
+        password: impl FnOnce() -> io::Result<String>,
+    ) -> Result<Self, KeyError> {
+        let value = value.replace("\\r", "").replace("\\n", "\n");
+        let value = value.trim().trim_matches(['"', '\'']);
+        let text = value.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (comment, base64) = text.rsplit_once(' ').unwrap_or((COMMENT_PREFIX, &text));
+        if parse_public_key(base64).is_ok() {
+            return Err(KeyError::IsPublic);
+        }
+        Self::parse(&format!("{comment}\n{base64}\n"), password)
+    }
+
     /// Decodes the bytes of a secret key, which may be encrypted, from the contents of its file.
     fn decode_contents(contents: &str) -> Result<Vec<u8>, KeyError> {
         if parse_public_key(contents).is_ok() {

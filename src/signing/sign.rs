@@ -158,7 +158,7 @@ impl Signer {
         let key = environment
             .key
             .as_deref()
-            .map(|contents| SecretKey::parse(contents, password))
+            .map(|contents| SecretKey::parse_one_line(contents, password))
             .transpose()?;
         Ok(key.map(Self::from_key))
     }

@@ -535,3 +535,57 @@ fn invalid_output_of_programs() {
         Err(SignError::NotRun { .. })
     ));
 }
+
+/// Checks that a key in a variable may be spelled in each way that CI systems and web forms produce,
+/// and that nothing else is taken as a key.
+#[test]
+fn spellings_of_a_key_in_a_variable() {
+    let dir = TempDir::new().unwrap();
+    let public = generate_key(&dir.path().join("a.key"), None).unwrap();
+    let file = std::fs::read_to_string(dir.path().join("a.key")).unwrap();
+    let (comment, base64) = file.trim_end().split_once('\n').unwrap();
+    let open = |value: &str| {
+        let environment = SigningEnv::new(Some(value.to_owned()), None);
+        Signer::from_environment(&environment).map(|signer| signer.map(|it| it.public_key()))
+    };
+    for value in [
+        file.clone(),
+        file.trim_end().to_owned(),
+        file.replace('\n', "\r\n"),
+        file.replace('\n', "\r"),
+        file.replace('\n', " "),
+        file.replace('\n', "\\n"),
+        file.replace('\n', "\\r\\n"),
+        format!("\n\n{file}\n"),
+        format!("  {comment}\n  {base64}  "),
+        format!("\"{file}\""),
+        base64.to_owned(),
+        format!("{base64}\n"),
+        format!(" {base64}\r\n"),
+        format!("'{base64}'"),
+    ] {
+        assert_eq!(open(&value).unwrap(), Some(public), "{value:?}");
+    }
+    let public_file = std::fs::read_to_string(dir.path().join("a.pub")).unwrap();
+    for value in [
+        &public_file,
+        &public_file.replace('\n', " "),
+        &public.to_string(),
+    ] {
+        assert!(matches!(open(value), Err(KeyError::IsPublic)), "{value:?}");
+    }
+    for value in [
+        "garbage".to_owned(),
+        comment.to_owned(),
+        base64[1..].to_owned(),
+        format!("a comment\n{base64}"),
+        format!("{base64} {base64}"),
+        base64.split_at(100).0.to_owned() + " " + base64.split_at(100).1,
+    ] {
+        assert!(
+            matches!(open(&value), Err(KeyError::InvalidSecretKey)),
+            "{value:?}"
+        );
+    }
+    assert_eq!(open("").unwrap(), None);
+}
