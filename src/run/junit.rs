@@ -5,6 +5,8 @@
 //! contradict themselves. `JUnit` has no standard. This module reads what its common writers
 //! agree on.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::{Map, Value, json};
 
@@ -56,6 +58,18 @@ pub enum JunitError {
         /// Its value, safe to show.
         value: String,
     },
+    /// A suite counts more tests than the report lists.
+    #[error(
+        "its suite {suite:?} counts {claimed} tests, but lists only {listed}: the report broke off, or contradicts itself"
+    )]
+    Incomplete {
+        /// The name of the suite, safe to show.
+        suite: String,
+        /// The number of tests that the suite counts.
+        claimed: u64,
+        /// The number of tests that it lists or counts as skipped.
+        listed: u64,
+    },
     /// No test passed or failed.
     #[error("no test ran")]
     NoTests,
@@ -101,9 +115,12 @@ impl TestResults {
         if !matches!(root.tag_name().name(), "testsuites" | "testsuite") {
             return Err(JunitError::WrongRoot(sanitize(root.tag_name().name())));
         }
-        let failed_before = self.failed.len();
+        let failures_before = self.failures();
         let claimed_failures = self.add_suites(root)?;
-        if claimed_failures > 0 && self.failed.len() == failed_before {
+        if self.failed.is_empty() {
+            check_counts(root)?;
+        }
+        if claimed_failures > 0 && self.failures() == failures_before {
             // The suites count failures, but no test case failed, for example because a suite could
             // not start.
             let failures = if claimed_failures == 1 {
@@ -117,6 +134,11 @@ impl TestResults {
         Ok(())
     }
 
+    /// Returns how many tests failed, at least once.
+    fn failures(&self) -> usize {
+        self.failed.len() + self.warned.len()
+    }
+
     /// Adds the results of all suites. Returns the largest number of failures that a suite claims.
     fn add_suites(&mut self, root: Node<'_, '_>) -> Result<u64, JunitError> {
         let (mut claimed_failures, mut pending) = (0, vec![(root, 0)]);
@@ -127,10 +149,11 @@ impl TestResults {
             claimed_failures = claimed_failures
                 .max(read_count(suite, "failures")?.saturating_add(read_count(suite, "errors")?));
             let mut inner = Vec::new();
+            let retried = find_retried(suite);
             for child in suite.children().filter(Node::is_element) {
                 match child.tag_name().name() {
                     "testsuite" => inner.push((child, depth + 1)),
-                    "testcase" => self.add_case(child),
+                    "testcase" => self.add_case(child, &retried),
                     "failure" | "error" => self.failed.push(read_title(suite)),
                     _ => {}
                 }
@@ -140,30 +163,22 @@ impl TestResults {
         Ok(claimed_failures)
     }
 
-    /// Adds the result of one test case.
-    fn add_case(&mut self, case: Node<'_, '_>) {
-        let has_child = |names: &[&str]| {
-            case.children()
-                .any(|child| child.is_element() && names.contains(&child.tag_name().name()))
-        };
-        let has_status = |words: &[&str]| {
-            let values = ["status", "result"]
-                .into_iter()
-                .filter_map(|name| case.attribute(name));
-            values
-                .into_iter()
-                .any(|value| words.iter().any(|word| value.eq_ignore_ascii_case(word)))
-        };
-        if has_child(&["failure", "error"]) || has_status(&["fail", "failed", "failure", "error"]) {
-            self.failed.push(read_title(case));
-        } else if has_child(&["skipped"])
-            || has_status(&["notrun", "disabled", "skipped", "suppressed"])
-        {
-            self.skipped += 1;
-        } else if has_child(&["flakyFailure", "flakyError"]) {
-            self.warned.push(read_title(case));
-        } else {
-            self.passed.push(read_title(case));
+    /// Adds the result of one test case. `retried` are the tests of its suite that failed and then
+    /// passed.
+    fn add_case(&mut self, case: Node<'_, '_>, retried: &BTreeSet<String>) {
+        let title = read_title(case);
+        match read_case(case) {
+            // The attempt that passed is counted, as a warning.
+            CaseResult::Failed if retried.contains(&title) => {}
+            CaseResult::Passed if retried.contains(&title) => {
+                if !self.warned.contains(&title) {
+                    self.warned.push(title);
+                }
+            }
+            CaseResult::Failed => self.failed.push(title),
+            CaseResult::Skipped => self.skipped += 1,
+            CaseResult::Flaky => self.warned.push(title),
+            CaseResult::Passed => self.passed.push(title),
         }
     }
 
@@ -250,6 +265,105 @@ impl NameRoom {
 /// as too large.
 fn json_size(value: &impl serde::Serialize) -> usize {
     serde_json::to_vec(value).map_or(MAX_PREDICATE, |bytes| bytes.len())
+}
+
+/// The result of a test case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CaseResult {
+    Passed,
+    /// It passed after a failed attempt.
+    Flaky,
+    Failed,
+    Skipped,
+}
+
+/// Reads the result of a test case.
+fn read_case(case: Node<'_, '_>) -> CaseResult {
+    let has_child = |names: &[&str]| {
+        case.children()
+            .any(|child| child.is_element() && names.contains(&child.tag_name().name()))
+    };
+    let has_status = |words: &[&str]| {
+        let values = ["status", "result"]
+            .into_iter()
+            .filter_map(|name| case.attribute(name));
+        values
+            .into_iter()
+            .any(|value| words.iter().any(|word| value.eq_ignore_ascii_case(word)))
+    };
+    if has_child(&["failure", "error"]) || has_status(&["fail", "failed", "failure", "error"]) {
+        CaseResult::Failed
+    } else if has_child(&["skipped"])
+        || has_status(&["notrun", "disabled", "skipped", "suppressed"])
+    {
+        CaseResult::Skipped
+    } else if has_child(&["flakyFailure", "flakyError"]) {
+        CaseResult::Flaky
+    } else {
+        CaseResult::Passed
+    }
+}
+
+/// Finds the tests of a suite that failed and passed in a later attempt. Gradle, among others, lists
+/// each attempt as a test case of the same name.
+fn find_retried(suite: Node<'_, '_>) -> BTreeSet<String> {
+    let cases = || {
+        let children = suite.children().filter(Node::is_element);
+        children.filter(|child| child.tag_name().name() == "testcase")
+    };
+    let mut last_attempts: BTreeMap<String, (bool, CaseResult)> = BTreeMap::new();
+    if cases().all(|case| read_case(case) != CaseResult::Failed) {
+        return BTreeSet::new();
+    }
+    for case in cases() {
+        let result = read_case(case);
+        let attempt = last_attempts
+            .entry(read_title(case))
+            .or_insert((false, result));
+        *attempt = (attempt.0 || result == CaseResult::Failed, result);
+    }
+    last_attempts
+        .into_iter()
+        .filter(|(_, attempt)| *attempt == (true, CaseResult::Passed))
+        .map(|(title, _)| title)
+        .collect()
+}
+
+/// Checks that no suite counts more tests than it lists. Writers may leave skipped tests out if they
+/// count them, and a writer may leave out all tests that passed; a suite that lists some of those
+/// that passed must list all.
+fn check_counts(root: Node<'_, '_>) -> Result<(), JunitError> {
+    let suites = root.descendants().filter(|node| {
+        node.is_element() && matches!(node.tag_name().name(), "testsuites" | "testsuite")
+    });
+    for suite in suites {
+        let mut counts = [0_u64; 3];
+        for case in suite.descendants() {
+            if case.is_element() && case.tag_name().name() == "testcase" {
+                let kind = match read_case(case) {
+                    CaseResult::Passed => 0,
+                    CaseResult::Skipped => 1,
+                    _ => 2,
+                };
+                counts[kind] += 1;
+            }
+        }
+        let [passed, skipped, other] = counts;
+        let claimed_skipped = ["skipped", "disabled"]
+            .into_iter()
+            .map(|name| read_count(suite, name))
+            .sum::<Result<u64, _>>()?;
+        let listed = passed + other + skipped.max(claimed_skipped);
+        let claimed = read_count(suite, "tests")?;
+        if passed > 0 && claimed > listed {
+            return Err(JunitError::Incomplete {
+                suite: read_title(suite),
+                claimed,
+                listed,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Reads a count from an attribute of a suite. A missing count is 0.

@@ -33,6 +33,9 @@ Examples:
   Attest a smoke test of the commit that is running in stage:
     git deploy attest test-result stage --env stage --suite smoke --result passed
 
+  Attest that two people approved the change request, and that no comment is open:
+    echo '{ \"approvals\": 2, \"unresolved\": 0 }' | git deploy attest change-review --predicate -
+
   Attest with a predicate of your own:
     git deploy attest https://example.com/scan/v1 --predicate scan.json")]
 pub struct Args {
@@ -201,15 +204,62 @@ fn build_predicate(args: &Args, ui: &Ui) -> Result<Map<String, Value>, CliError>
             } else {
                 error
             };
-            return Err(error.hint("--predicate FILE"));
+            return Err(hint_predicate(error, &args.predicate_type));
         }
         (Some(file), _) => read_limited(file, FILE_LIMIT)?,
     };
     let name = args.predicate.as_deref().unwrap_or_default();
-    serde_json::from_slice(&bytes).context(
+    let predicate: Map<String, Value> = serde_json::from_slice(&bytes).context(
         ErrorKind::Usage,
         format!("the predicate in {name} is not a JSON object"),
-    )
+    )?;
+    require_statement(&args.predicate_type, name, &predicate)?;
+    Ok(predicate)
+}
+
+/// Refuses a predicate that does not state what its type is about: no rule could decide on it, and an
+/// empty one says nothing at all.
+fn require_statement(
+    predicate_type: &PredicateType,
+    name: &str,
+    predicate: &Map<String, Value>,
+) -> Result<(), CliError> {
+    let needed: &[&str] = match predicate_type.short() {
+        Some("test-result") => &["result"],
+        Some("change-review") => &["approvals", "unresolved"],
+        _ => &[],
+    };
+    let is_stated = |key: &&&str| match predicate.get(**key) {
+        Some(Value::String(_)) => **key == "result",
+        Some(value) => **key != "result" && value.as_u64().is_some(),
+        None => false,
+    };
+    let missing = needed.iter().find(|key| !is_stated(key));
+    let message = match missing {
+        Some(&"result") => {
+            format!("the predicate in {name} lacks result, such as \"PASSED\" or \"FAILED\"")
+        }
+        Some(key) => format!("the predicate in {name} lacks {key}, which is a whole number"),
+        None if predicate.is_empty() => {
+            format!("the predicate in {name} is empty: it states nothing")
+        }
+        None => return Ok(()),
+    };
+    Err(hint_predicate(
+        CliError::new(ErrorKind::Usage, message),
+        predicate_type,
+    ))
+}
+
+/// Adds a command that attests with a complete predicate, or the option for one.
+fn hint_predicate(error: CliError, predicate_type: &PredicateType) -> CliError {
+    if predicate_type.short() == Some("change-review") {
+        error.hint(
+            "echo '{ \"approvals\": 2, \"unresolved\": 0 }' | git deploy attest change-review --predicate -",
+        )
+    } else {
+        error.hint("--predicate FILE")
+    }
 }
 
 /// Computes a test-result predicate from the JUnit reports.

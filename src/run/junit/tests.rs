@@ -177,3 +177,100 @@ fn names_that_do_not_fit() {
         Err(JunitError::TooMany)
     ));
 }
+
+/// Checks that a report is refused if it counts more tests than it lists and would pass, but not if
+/// its writer leaves out skipped tests, or all tests that passed.
+#[test]
+fn reports_that_broke_off() {
+    let suite = |counts: &str, cases: &str| {
+        read(&format!(
+            "<testsuite name=\"s\" {counts}>{cases}</testsuite>"
+        ))
+    };
+    let (a, b) = ("<testcase name=\"a\"/>", "<testcase name=\"b\"/>");
+    let skipped = "<testcase name=\"c\"><skipped/></testcase>";
+    let failed = "<testcase name=\"d\"><failure/></testcase>";
+    let two = format!("{a}{b}");
+    for (counts, cases) in [
+        ("tests=\"5\"", two.clone()),
+        ("tests=\"5\" skipped=\"2\"", two.clone()),
+        ("tests=\"3\" failures=\"0\" errors=\"0\"", two.clone()),
+        ("tests=\"4\" skipped=\"1\"", format!("{two}{skipped}")),
+    ] {
+        let refused = suite(counts, &cases);
+        assert!(
+            matches!(refused, Err(JunitError::Incomplete { .. })),
+            "{counts}: {refused:?}"
+        );
+    }
+    for (counts, cases, result) in [
+        ("tests=\"2\"", two.clone(), "PASSED"),
+        ("", two.clone(), "PASSED"),
+        ("tests=\"1\"", two.clone(), "PASSED"),
+        ("tests=\"4\" skipped=\"2\"", two.clone(), "PASSED"),
+        ("tests=\"4\" disabled=\"2\"", two.clone(), "PASSED"),
+        ("tests=\"3\"", format!("{two}{skipped}"), "PASSED"),
+        (
+            "tests=\"5\" failures=\"1\"",
+            format!("{two}{failed}"),
+            "FAILED",
+        ),
+        ("tests=\"5\" failures=\"1\"", failed.to_owned(), "FAILED"),
+    ] {
+        assert_eq!(suite(counts, &cases).unwrap().result(), result, "{counts}");
+    }
+    let nested = |root: u64, inner: u64| {
+        read(&format!(
+            "<testsuites tests=\"{root}\"><testsuite tests=\"{inner}\">{a}</testsuite><testsuite tests=\"1\">{b}</testsuite></testsuites>"
+        ))
+    };
+    assert_eq!(nested(2, 1).unwrap().result(), "PASSED");
+    assert!(nested(3, 1).is_err() && nested(2, 2).is_err());
+}
+
+/// Checks that a test which failed and passed in a later attempt makes a warning, and that no other
+/// order and no other test does.
+#[test]
+fn attempts_of_one_test() {
+    let case = |class: &str, child: &str| {
+        format!("<testcase name=\"t\" classname=\"{class}\">{child}</testcase>")
+    };
+    let (failed, passed, skipped) = ("<failure message=\"x\"/>", "", "<skipped/>");
+    let result = |attempts: &[(&str, &str)]| {
+        let cases: String = attempts
+            .iter()
+            .map(|(class, child)| case(class, child))
+            .collect();
+        let failures = attempts
+            .iter()
+            .filter(|(_, child)| *child == failed)
+            .count();
+        let count = attempts.len();
+        let report =
+            format!("<testsuite tests=\"{count}\" failures=\"{failures}\">{cases}</testsuite>");
+        read(&report).unwrap()
+    };
+    let retried = result(&[("A", failed), ("A", failed), ("A", passed), ("B", passed)]);
+    assert_eq!(retried.result(), "WARNED");
+    assert_eq!(
+        (&retried.warned, &retried.passed),
+        (&names(&["A.t"]), &names(&["B.t"]))
+    );
+    for attempts in [
+        &[("A", passed), ("A", failed)][..],
+        &[("A", failed), ("B", passed)],
+        &[("A", failed), ("A", skipped)],
+        &[("A", failed), ("A", passed), ("A", failed)],
+        &[("A", failed), ("A", passed), ("B", failed)],
+    ] {
+        assert_eq!(result(attempts).result(), "FAILED", "{attempts:?}");
+    }
+    assert_eq!(result(&[("A", passed), ("A", passed)]).result(), "PASSED");
+    // Attempts in different suites are different tests.
+    let apart = format!(
+        "<testsuites><testsuite>{}</testsuite><testsuite>{}</testsuite></testsuites>",
+        case("A", failed),
+        case("A", passed)
+    );
+    assert_eq!(read(&apart).unwrap().result(), "FAILED");
+}
