@@ -125,20 +125,23 @@ fn build_service_event(notice: &Notice, part: &NoticeComponent) -> Option<Value>
 
 /// Builds the event about an environment that was created or deleted. Returns `None` for any other
 /// notice.
+///
+/// An environment is created by the first run that leaves something running in it, even if other
+/// components of that run failed, and is deleted only if it was created.
 fn build_environment_event(notice: &Notice) -> Option<Value> {
-    if notice.event != NotifyEvent::Succeeded {
-        return None;
-    }
+    let parts = || notice.components.iter();
     let name = notice.environment.as_str();
-    let is_first =
-        notice.expires.is_some() && notice.components.iter().all(|part| part.from.is_none());
+    let is_first = notice.expires.is_some() && parts().all(|part| part.from.is_none());
+    let is_created = is_first && parts().any(|part| part.outcome == Some(Outcome::Succeeded));
+    let is_deleted =
+        notice.event == NotifyEvent::Succeeded && parts().any(|part| part.from.is_some());
     let (kind, mut content) = match notice.kind {
-        DeploymentKind::Destroy => (
+        DeploymentKind::Destroy if is_deleted => (
             "dev.cdevents.environment.deleted.0.3.0",
             json!({ "name": name }),
         ),
-        DeploymentKind::Exec => return None,
-        _ if is_first => (
+        DeploymentKind::Destroy | DeploymentKind::Exec => return None,
+        _ if is_created => (
             "dev.cdevents.environment.created.0.3.0",
             json!({ "name": name }),
         ),

@@ -299,6 +299,67 @@ fn services_and_environments() {
     assert_eq!(destroyed.last().unwrap(), "environment.deleted prod");
 }
 
+/// Checks that an environment is deleted only after it was created, whichever of its components
+/// failed in the first run.
+#[test]
+fn no_environment_is_deleted_that_was_not_created() {
+    use Outcome::{Destroyed, Failed, Skipped, Succeeded};
+    let types = |event, kind, parts: &[(Option<&str>, Outcome)]| {
+        let names = ["api", "web"];
+        let changes: Vec<_> = names
+            .iter()
+            .zip(parts)
+            .map(|(name, (from, _))| change(name, *from, false))
+            .collect();
+        let results: Vec<_> = changes
+            .iter()
+            .zip(parts)
+            .map(|(change, (_, outcome))| result_of(change, *outcome))
+            .collect();
+        let mut notice = notice(event)
+            .with_deployment(&Deployment::new(kind, changes))
+            .with_results(&results);
+        notice.expires = Some(notice.time);
+        let kinds = cloudevents::encode_all(&notice)
+            .into_iter()
+            .filter_map(|event| {
+                let kind = json(&event)["type"].as_str()?.to_owned();
+                Some(kind.strip_prefix("dev.cdevents.environment.")?[..7].to_owned())
+            });
+        kinds.collect::<Vec<_>>()
+    };
+    let deploy = DeploymentKind::Deploy;
+    let created = ["created"];
+    assert_eq!(
+        types(
+            NotifyEvent::Failed,
+            deploy,
+            &[(None, Failed), (None, Skipped)]
+        ),
+        [""; 0]
+    );
+    assert_eq!(
+        types(
+            NotifyEvent::Failed,
+            deploy,
+            &[(None, Succeeded), (None, Failed)]
+        ),
+        created
+    );
+    assert_eq!(
+        types(NotifyEvent::Succeeded, deploy, &[(None, Succeeded); 2]),
+        created
+    );
+    let later = [(Some("1"), Succeeded), (None, Succeeded)];
+    assert_eq!(types(NotifyEvent::Succeeded, deploy, &later), [""; 0]);
+    let destroy = DeploymentKind::Destroy;
+    let never = [(None, Destroyed); 2];
+    assert_eq!(types(NotifyEvent::Succeeded, destroy, &never), [""; 0]);
+    let partly = [(Some("1"), Destroyed), (None, Destroyed)];
+    assert_eq!(types(NotifyEvent::Succeeded, destroy, &partly), ["deleted"]);
+    assert_eq!(types(NotifyEvent::Failed, destroy, &partly), [""; 0]);
+}
+
 /// No text from a commit or a command can make a message too long, mention a whole channel, or
 /// contain control characters.
 #[test]
