@@ -16,7 +16,7 @@ use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::Statement;
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{EntryId, PublicKey};
-use crate::domain::name::{EnvName, LedgerName, Person};
+use crate::domain::name::{EnvName, LedgerName, NameError, Person};
 use crate::domain::policy::{Environment, KeyStatus, Policy, suggest_nearest};
 use crate::domain::state::{Scope, State};
 use crate::domain::verdict::Verdict;
@@ -193,7 +193,8 @@ impl Workspace {
     ///
     /// # Errors
     ///
-    /// Fails if there is none, and suggests a similar name.
+    /// Fails if there is none, and suggests a similar name, or names what no environment's name may
+    /// have.
     pub fn find_environment(&self, name: &str) -> Result<(EnvRef, &Environment), CliError> {
         let unknown = || {
             let names: Vec<String> = self
@@ -209,7 +210,17 @@ impl Workspace {
                 format!("there is no environment {name:?}: the policy has {list}{suggestion}"),
             )
         };
-        let name: EnvName = name.parse().map_err(|_| unknown())?;
+        let name: EnvName = name.parse().map_err(|error: NameError| {
+            // A pattern is no help to someone who typed the name of one of its environments.
+            let declared = self.policy.environments.keys().map(EnvName::as_str);
+            if name.is_empty() || suggest_nearest(name, declared).is_some() {
+                return unknown();
+            }
+            CliError::new(
+                ErrorKind::Usage,
+                format!("no environment can have this name: {error}"),
+            )
+        })?;
         EnvRef::find(&self.policy, &name).ok_or_else(unknown)
     }
 

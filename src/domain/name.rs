@@ -23,9 +23,14 @@ pub enum NameError {
     TooLong(usize),
     /// A character outside the grammar.
     #[error(
-        "{0:?} may only hold a-z, 0-9, '.', '_' and '-', and must begin with a letter or a digit"
+        "{name:?} {problem}: a name has only a-z, 0-9, '.', '_' and '-', and begins with a letter or a digit"
     )]
-    Character(String),
+    Character {
+        /// The string.
+        name: String,
+        /// What is wrong: the character, or where it stands.
+        problem: String,
+    },
     /// `..`, or an ending that git refuses in refs.
     #[error("{0:?} must not contain '..' nor end in '.' or '.lock'")]
     Ref(String),
@@ -43,9 +48,20 @@ fn check(text: &str) -> Result<(), NameError> {
     if length > MAX_LEN {
         return Err(NameError::TooLong(length));
     }
-    let is_allowed = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
-    if !text.as_bytes()[0].is_ascii_alphanumeric() || !text.as_bytes().iter().all(is_allowed) {
-        return Err(NameError::Character(text.to_owned()));
+    let is_allowed = |c: &char| matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-');
+    let bad = text.chars().find(|c| !is_allowed(c));
+    let problem = match (bad, text.chars().next()) {
+        (Some(bad), _) => Some(format!("contains {bad:?}")),
+        (None, Some(first)) if !first.is_ascii_alphanumeric() => {
+            Some(format!("begins with {first:?}"))
+        }
+        _ => None,
+    };
+    if let Some(problem) = problem {
+        return Err(NameError::Character {
+            name: text.to_owned(),
+            problem,
+        });
     }
     if text.contains("..") || text.ends_with('.') || text.strip_suffix(".lock").is_some() {
         return Err(NameError::Ref(text.to_owned()));
@@ -228,7 +244,10 @@ mod tests {
         let umlauts = "ä".repeat(40);
         assert_eq!(
             umlauts.parse::<EnvName>(),
-            Err(NameError::Character(umlauts))
+            Err(NameError::Character {
+                problem: "contains 'ä'".to_owned(),
+                name: umlauts,
+            })
         );
         assert_eq!(
             "policy".parse::<EnvName>(),

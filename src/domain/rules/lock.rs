@@ -82,14 +82,14 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
             run.sequence, start.at
         );
         let number = run.sequence;
-        // Only the owner can report how the run ended. Others may abort it once it is stale.
+        // Only the owner can continue a run, and only one that git-deploy carries out. If the job of
+        // another system was killed, no one knows what it deployed, so its end must not be recorded
+        // as a success: an abort leaves that open. Others may abort a run once it is stale.
         let is_own = ctx.statement.is_some_and(|statement| statement.by == *by);
-        Check::fail(Rule::Lock, why).remedy(match (is_own, has_apply(ctx, run)) {
-            (true, true) => format!("git deploy resume {environment_label} --run {number}"),
-            (true, false) => {
-                format!("git deploy record {environment_label} --finish --run {number}")
-            }
-            (false, _) => format!("git deploy abort {environment_label} --run {number} -m REASON"),
+        Check::fail(Rule::Lock, why).remedy(if is_own && has_apply(ctx, run) {
+            format!("git deploy resume {environment_label} --run {number}")
+        } else {
+            format!("git deploy abort {environment_label} --run {number} -m REASON")
         })
     }));
     Ok(violations)
@@ -265,7 +265,7 @@ mod tests {
             .fails(Rule::Lock, "run 1 of ci");
         assert_eq!(
             own.remedy.as_deref(),
-            Some("git deploy record prod --finish --run 1")
+            Some("git deploy abort prod --run 1 -m REASON")
         );
         Case::after(POLICY, "prod", history(), "alice", deploy("web", 2, None)).passes(Rule::Lock);
         let back = start(
