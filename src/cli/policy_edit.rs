@@ -147,13 +147,7 @@ impl PolicyEdit {
             .filter(|it| !old_warnings.iter().any(|old| old.message == it.message))
             .collect();
         if !args.dry_run {
-            let cannot_write = || format!("cannot write {}", self.path.display());
-            let mode = std::fs::metadata(&self.path)
-                .context(ErrorKind::CannotTell, cannot_write())?
-                .permissions()
-                .mode();
-            replace_file(&self.path, new.text.as_bytes(), mode & 0o777)
-                .context(ErrorKind::CannotTell, cannot_write())?;
+            self.write(&new)?;
         }
         let (sentences, next) = self.describe_next_steps(summary);
         if ui.json() {
@@ -186,17 +180,27 @@ impl PolicyEdit {
         for note in &summary.notes {
             ui.print_sentence(note);
         }
-        if args.dry_run {
-            return Ok(());
-        }
-        for sentence in sentences {
-            ui.print_sentence(sentence);
-        }
-        ui.print("Next:");
-        for command in next {
-            ui.print(wrap::render_command(2, &command, ui.width()));
+        if !args.dry_run {
+            for sentence in sentences {
+                ui.print_sentence(sentence);
+            }
+            ui.print("Next:");
+            for command in next {
+                ui.print(wrap::render_command(2, &command, ui.width()));
+            }
         }
         Ok(())
+    }
+
+    /// Writes the edited file atomically, with the permissions that it had.
+    fn write(&self, new: &ProposedPolicy) -> Result<(), CliError> {
+        let cannot_write = || format!("cannot write {}", self.path.display());
+        let mode = std::fs::metadata(&self.path)
+            .context(ErrorKind::CannotTell, cannot_write())?
+            .permissions()
+            .mode();
+        replace_file(&self.path, new.text.as_bytes(), mode & 0o777)
+            .context(ErrorKind::CannotTell, cannot_write())
     }
 
     fn print_lines(&self, new: &ProposedPolicy, ui: &Ui) {

@@ -37,6 +37,7 @@ fn every_kind_is_printed() {
         "policy diff",
         "policy test",
         "policy schema",
+        "environment add qa --dry-run",
         "notes rebuild",
         "show nothing",
     ] {

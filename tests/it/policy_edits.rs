@@ -317,7 +317,7 @@ fn a_comparison_warns_about_what_may_not_be_intended() {
     );
     assert_eq!(
         found["warnings"][0]["try"][0],
-        "git deploy record dev --destroy -c web"
+        "git deploy record dev --destroy --component web"
     );
     let said = alice.deploy(&["policy", "diff"]).ok();
     let text = said.text();

@@ -30,7 +30,7 @@ Examples:
   A component that another system deploys:
     git deploy component add api --paths 'api/**' 'lib/**'
 
-  One that git-deploy deploys:
+  One that is deployed with a command:
     git deploy component add web --paths 'web/**' --apply ./deploy-web.sh --verify ./check-web.sh
 
   A component that had another name before:
@@ -42,25 +42,25 @@ struct AddComponentArgs {
     #[arg(long, value_name = "GLOB", num_args = 1.., required = true)]
     paths: Vec<String>,
     /// The command that deploys it
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "CMD")]
     apply: Option<String>,
     /// The command that shows what `apply` would do
-    #[arg(long, value_name = "COMMAND", requires = "apply")]
+    #[arg(long, value_name = "CMD", requires = "apply")]
     plan: Option<String>,
     /// The command that checks the running version
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "CMD")]
     verify: Option<String>,
     /// The command that removes it from an environment
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "CMD")]
     destroy: Option<String>,
     /// Deploy this component first (repeatable)
-    #[arg(long, value_name = "COMPONENT")]
+    #[arg(long, value_name = "NAME")]
     depends_on: Vec<ComponentName>,
     /// A name that the component had before (repeatable)
-    #[arg(long, value_name = "COMPONENT")]
+    #[arg(long, value_name = "NAME")]
     renamed_from: Vec<ComponentName>,
     /// How long a single command may run, such as 30m
-    #[arg(long, value_name = "SPAN")]
+    #[arg(hide_short_help = true, long, value_name = "SPAN")]
     timeout: Option<String>,
     #[command(flatten)]
     edit: EditArgs,

@@ -47,19 +47,19 @@ struct AddEnvironmentArgs {
     #[arg(long, value_name = "N")]
     approvals: Option<u32>,
     /// How long a commit must have run in the environment before, such as 1h
-    #[arg(long, value_name = "SPAN", requires = "after")]
+    #[arg(hide_short_help = true, long, value_name = "SPAN", requires = "after")]
     soak: Option<String>,
     /// Who may deploy: a person or a group (repeatable). Defaults to everyone
     #[arg(long = "deployer", value_name = "NAME")]
     deployers: Vec<String>,
     /// An attestation that a commit needs, such as test-result (repeatable)
-    #[arg(long = "check", value_name = "TYPE")]
+    #[arg(hide_short_help = true, long = "check", value_name = "TYPE")]
     checks: Vec<String>,
     /// The branch that belongs to the environment
-    #[arg(long, value_name = "BRANCH")]
+    #[arg(hide_short_help = true, long, value_name = "BRANCH")]
     branch: Option<String>,
     /// The address of the running environment
-    #[arg(long, value_name = "URL")]
+    #[arg(hide_short_help = true, long, value_name = "URL")]
     url: Option<String>,
     /// How long an environment of a pattern lives, such as 8h
     #[arg(long, value_name = "SPAN", requires = "limit")]

@@ -1,5 +1,6 @@
 //! `git deploy person`: adds, changes and removes people and machines in `deploy.toml`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::cli::key_lookup::{KeySource, find_public_key, find_source, read_signer_key};
@@ -268,40 +269,51 @@ fn rotate_key(args: &RotateArgs, mut edit: PolicyEdit, ui: &Ui) -> Result<(), Cl
             "{name} was an admin because of the old key, so the file now lists the admins."
         ));
     }
-    let is_own = identify_user(&edit.workspace).as_ref() == Some(name);
-    let others: Vec<&str> = admins
-        .iter()
-        .filter(|admin| *admin != name)
-        .map(Person::as_str)
-        .collect();
-    if args.stolen && is_own && !others.is_empty() {
-        notes.push(format!(
-            "Let another admin ({}) publish this, so that no signature of the stolen key is needed.",
-            others.join(", ")
-        ));
-    }
-    let mut afterwards = Vec::new();
-    if person.machine {
-        notes.push(format!(
-            "After the policy is published, store the new secret key as GIT_DEPLOY_KEY where {name} runs."
-        ));
-    } else if is_own {
-        let is_early = signs_with(&edit, &key);
-        notes.push(if is_early {
-            "This clone signs with the new key already. Until the policy is published, only the old one is accepted.".to_owned()
-        } else {
-            "Sign with the new key once the policy is published, not before.".to_owned()
-        });
-        if let Some(file) = args.key.secret_file().filter(|_| !is_early) {
-            afterwards.push(format!("git config deploy.key {}", file.display()));
-        }
-    }
+    let (more, afterwards) = describe_new_key(args, &edit, &key, person.machine, &admins);
+    notes.extend(more);
     let summary = EditSummary {
         title: format!("Replace the key of {name}"),
         notes,
         afterwards,
     };
     edit.finish(&args.edit, &summary, ui)
+}
+
+/// Returns what the owner of a new key should know, and the commands to type once it is in force.
+fn describe_new_key(
+    args: &RotateArgs,
+    edit: &PolicyEdit,
+    key: &PublicKey,
+    is_machine: bool,
+    admins: &BTreeSet<Person>,
+) -> (Vec<String>, Vec<String>) {
+    let name = &args.name;
+    if is_machine {
+        let note = format!(
+            "After the policy is published, store the new secret key as GIT_DEPLOY_KEY where {name} runs."
+        );
+        return (vec![note], Vec::new());
+    }
+    if identify_user(&edit.workspace).as_ref() != Some(name) {
+        return (Vec::new(), Vec::new());
+    }
+    let mut notes = Vec::new();
+    let others = admins.iter().filter(|admin| *admin != name);
+    let others: Vec<&str> = others.map(Person::as_str).collect();
+    if args.stolen && !others.is_empty() {
+        notes.push(format!(
+            "Let another admin ({}) publish this, so that no signature of the stolen key is needed.",
+            others.join(", ")
+        ));
+    }
+    if signs_with(edit, key) {
+        notes.push("This clone signs with the new key already. Until the policy is published, only the old one is accepted.".to_owned());
+        return (notes, Vec::new());
+    }
+    notes.push("Sign with the new key once the policy is published, not before.".to_owned());
+    let file = args.key.secret_file();
+    let command = file.map(|file| format!("git config deploy.key {}", file.display()));
+    (notes, command.into_iter().collect())
 }
 
 /// Checks whether this clone signs with the key.

@@ -101,6 +101,7 @@ pub struct TerraformPlan {
     changes: Vec<ResourceChange>,
     outputs: Vec<OutputChange>,
     drift_count: usize,
+    failing_checks: Vec<String>,
     is_empty: bool,
 }
 
@@ -162,6 +163,7 @@ impl TerraformPlan {
             changes,
             outputs,
             drift_count: shown.resource_drift.len(),
+            failing_checks: shown.list_failing_checks(),
             is_empty,
         })
     }
@@ -192,6 +194,12 @@ impl TerraformPlan {
         self.drift_count
     }
 
+    /// Returns the addresses of the checks that fail, such as `check.health`. Terraform only warns
+    /// about a failing `check` block, and applies the plan nevertheless.
+    pub fn failing_checks(&self) -> &[String] {
+        &self.failing_checks
+    }
+
     /// Returns whether applying the plan changes nothing, like exit code 0 of
     /// `terraform plan -detailed-exitcode`: changed outputs count, drift alone does not.
     pub fn is_empty(&self) -> bool {
@@ -218,6 +226,9 @@ impl TerraformPlan {
         self.outputs
             .iter_mut()
             .for_each(|output| output.name = sanitize_name(&mask(&output.name)));
+        self.failing_checks
+            .iter_mut()
+            .for_each(|address| *address = sanitize_name(&mask(address)));
         self
     }
 }
@@ -240,6 +251,30 @@ struct PlanJson {
     deferred_changes: Vec<IgnoredAny>,
     #[serde(default)]
     action_invocations: Vec<IgnoredAny>,
+    #[serde(default)]
+    checks: Vec<CheckJson>,
+}
+
+impl PlanJson {
+    fn list_failing_checks(&self) -> Vec<String> {
+        let is_failing = |check: &&CheckJson| matches!(&check.status[..], "fail" | "error");
+        let failing = self.checks.iter().filter(is_failing);
+        failing
+            .map(|check| sanitize_name(&check.address.to_display))
+            .collect()
+    }
+}
+
+/// A condition of the configuration. Its message, which may contain values, is not read.
+#[derive(Deserialize)]
+struct CheckJson {
+    address: CheckAddressJson,
+    status: String,
+}
+
+#[derive(Deserialize)]
+struct CheckAddressJson {
+    to_display: String,
 }
 
 #[derive(Deserialize)]

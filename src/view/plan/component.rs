@@ -93,6 +93,9 @@ pub struct TerraformChanges {
     pub forget: usize,
     /// Resources that were changed outside of terraform.
     pub drifted: usize,
+    /// The checks of the configuration that fail. Terraform only warns about them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failing_checks: Vec<String>,
     /// The resources that would change.
     pub changes: Vec<ResourceAction>,
     /// The outputs that would change.
@@ -234,6 +237,7 @@ impl From<&plan::TerraformPlan> for TerraformChanges {
             destroy,
             forget,
             drifted: plan.drift_count(),
+            failing_checks: plan.failing_checks().to_vec(),
             changes: changes.collect(),
             outputs: outputs.collect(),
             summary: plan.action_counts().to_string(),

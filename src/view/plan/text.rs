@@ -139,6 +139,12 @@ fn render_changes(component: &ComponentPlan, width: Option<usize>) -> Vec<String
         let text = format!("{} changed outside of terraform", terraform.drifted);
         lines.extend(wrap::wrap_hanging("        ", &text, width));
     }
+    if !terraform.failing_checks.is_empty() {
+        let yellow = AnsiColor::Yellow.on_default();
+        let head = format!("        {yellow}failing checks:{yellow:#} ");
+        let checks = terraform.failing_checks.join(", ");
+        lines.extend(wrap::wrap_hanging(&head, &checks, width));
+    }
     lines
 }
 
@@ -149,8 +155,14 @@ fn render_change(resource: &ResourceAction) -> String {
         PlannedAction::Create | PlannedAction::Import => AnsiColor::Green.on_default(),
         _ => Style::new(),
     };
+    // Terraform marks these like a creation and a change.
+    let note = match resource.action {
+        PlannedAction::Import => " (imported)",
+        PlannedAction::Move => " (moved, not changed)",
+        _ => "",
+    };
     format!(
-        "    {style}{:>3}{style:#} {}",
+        "    {style}{:>3}{style:#} {}{note}",
         resource.action.symbol(),
         resource.address
     )

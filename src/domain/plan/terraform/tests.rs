@@ -180,6 +180,28 @@ fn destroyed_by_a_rollback() {
     assert_eq!(rollback.list_destroyed_except(&created), ["***"]);
 }
 
+/// Checks that failing checks are listed by address, without their messages, which may contain values.
+#[test]
+fn failing_checks() {
+    let mut plan = plan(&json!([]), &json!({}));
+    let check = |name: &str, status: &str| {
+        json!({
+            "address": { "kind": "check", "name": name, "to_display": format!("check.{name}") },
+            "status": status,
+            "instances": [{ "problems": [{ "message": "the password is hunter2" }] }],
+        })
+    };
+    plan["checks"] = json!([
+        check("health", "fail"),
+        check("fine", "pass"),
+        check("later", "unknown"),
+        check("broken", "error")
+    ]);
+    let plan = read(&plan).unwrap();
+    assert_eq!(plan.failing_checks(), ["check.health", "check.broken"]);
+    assert!(!format!("{plan:?}").contains("hunter2"));
+}
+
 /// Checks that only a plan that terraform calls empty counts as empty.
 #[test]
 fn emptiness() {
