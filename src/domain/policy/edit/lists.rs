@@ -144,11 +144,8 @@ fn push_in_layout(array: &mut Array, name: &str) {
     let before = index.checked_sub(1).and_then(|last| array.get_mut(last));
     let mut comment = String::new();
     if let Some(decor) = before.map(Value::decor_mut) {
-        comment = decor
-            .suffix()
-            .and_then(|it| it.as_str())
-            .unwrap_or_default()
-            .to_owned();
+        let suffix = decor.suffix().and_then(|it| it.as_str());
+        suffix.unwrap_or_default().clone_into(&mut comment);
         decor.set_suffix("");
     }
     let trailing = array.trailing().as_str().unwrap_or_default().to_owned();
