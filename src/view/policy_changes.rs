@@ -100,7 +100,7 @@ fn to_document(change: &Change) -> PolicyChange {
 }
 
 /// The indentation of keys.
-const KEY_INDENT: usize = 4;
+const KEY_INDENT: usize = 6;
 
 /// Renders the changes: a heading for each kind of thing, a line for each thing, and one for each of
 /// its keys. Things that change alike share their lines.
@@ -125,7 +125,7 @@ pub fn render_text(changes: &[Change], width: Option<usize>) -> Vec<String> {
             };
             let names = names.join(", ");
             if !names.is_empty() {
-                let head = format!("{style}{sign}{style:#} ");
+                let head = format!("  {style}{sign}{style:#} ");
                 lines.extend(wrap_hanging(&head, &sanitize(&names), width));
             }
             lines.extend(render_keys(keys, width));

@@ -8,7 +8,15 @@ use super::source::Source;
 use crate::harness::World;
 
 /// The verbs that have verbs of their own.
-const NESTED: [&str; 4] = ["hook", "key", "policy", "server"];
+const NESTED: [&str; 7] = [
+    "component",
+    "environment",
+    "hook",
+    "key",
+    "person",
+    "policy",
+    "server",
+];
 /// What follows the program's name where it is a word of a sentence, or of the titles that it writes.
 const PROSE: [&str; 13] = [
     "and", "cannot", "carries", "does", "guards", "is", "itself", "knows", "ledger", "notes",
