@@ -46,7 +46,7 @@ pub fn explain_append_error(ui: &Ui, failure: AppendFailure<CliError>) -> CliErr
             .hint("git deploy sync")
             .with_details(messages)
         }
-        AppendError::Sync(error) => explain_sync_error(ui, error),
+        AppendError::Sync(error) => explain_unusable(ui, error),
         AppendError::Busy => CliError::new(
             ErrorKind::CannotTell,
             "other entries arrived first on every attempt: nothing was written",
@@ -120,7 +120,7 @@ pub fn sync_ledgers(
     remote: &str,
     ui: &Ui,
 ) -> Result<SyncResult, CliError> {
-    sync_with(sync, repository, remote, ui)
+    sync_with(sync, explain_sync_error, repository, remote, ui)
 }
 
 /// Syncs the ledgers with the remote, and prints the problems of single ledgers as warnings. An
@@ -134,7 +134,7 @@ pub fn sync_usable_ledgers(
     remote: &str,
     ui: &Ui,
 ) -> Result<SyncResult, CliError> {
-    let synced = sync_with(sync_usable, repository, remote, ui)?;
+    let synced = sync_with(sync_usable, explain_unusable, repository, remote, ui)?;
     for problem in &synced.problems {
         ui.eprint_warning(describe_problem(problem));
     }
@@ -147,6 +147,7 @@ pub fn sync_usable_ledgers(
 /// Syncs in this way, reports refs that are no ledgers, and explains a failure.
 fn sync_with(
     sync: fn(&Repository, &str) -> Result<SyncResult, SyncError>,
+    explain: fn(&Ui, SyncError) -> CliError,
     repository: &Repository,
     remote: &str,
     ui: &Ui,
@@ -180,15 +181,28 @@ fn sync_with(
                     .hint(in_new_clone)
             }
             // `deploy.remote` is not set, so the remote may also have lost its ledgers.
-            None if all_deleted => explain_sync_error(ui, error)
+            None if all_deleted => explain(ui, error)
                 .hint("to keep using them without a server: git config deploy.remote \"\"")
                 .hint(in_new_clone),
-            _ => explain_sync_error(ui, error),
+            _ => explain(ui, error),
         }
     })
 }
 
-/// Turns a failed sync into the command's error and prints each problem that was found.
+/// Explains why ledgers cannot be used, to a command that needs them for its answer: it cannot tell
+/// the answer, whatever is wrong with them.
+fn explain_unusable(ui: &Ui, error: SyncError) -> CliError {
+    let is_finding = matches!(error, SyncError::Problems(_) | SyncError::Local(_));
+    let failure = explain_sync_error(ui, error);
+    if is_finding {
+        failure.with_kind(ErrorKind::CannotTell)
+    } else {
+        failure
+    }
+}
+
+/// Turns a failed sync into the command's error and prints each problem that was found. An invalid
+/// ledger is a finding, not a failure to look.
 pub fn explain_sync_error(ui: &Ui, error: SyncError) -> CliError {
     match error {
         SyncError::Shallow(problems) => {
@@ -220,10 +234,16 @@ pub fn explain_sync_error(ui: &Ui, error: SyncError) -> CliError {
                 .hint("git deploy audit")
                 .with_details(problems.iter().map(describe_problem))
         }
-        SyncError::Local(_) | SyncError::OtherLocalProject { .. } => match open_repository() {
-            Ok(repository) => explain_local_error(&repository, error),
-            Err(failure) => failure,
-        },
+        SyncError::Local(_) | SyncError::OtherLocalProject { .. } => {
+            let is_finding = matches!(&error, SyncError::Local(problems) if !problems.iter().all(LedgerProblem::is_undecided));
+            match open_repository() {
+                Ok(repository) if is_finding => {
+                    explain_local_error(&repository, error).with_kind(ErrorKind::Denied)
+                }
+                Ok(repository) => explain_local_error(&repository, error),
+                Err(failure) => failure,
+            }
+        }
         SyncError::OtherProject { .. } => CliError::new(
             ErrorKind::Denied,
             "the remote holds another project's ledgers",

@@ -160,6 +160,12 @@ impl CliError {
         self
     }
 
+    /// Changes the kind of error.
+    #[must_use]
+    pub fn with_kind(self, kind: ErrorKind) -> Self {
+        Self { kind, ..self }
+    }
+
     /// Returns the kind of error.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -22,6 +22,7 @@ mod dropped_names;
 mod entry_name;
 mod error;
 mod expected_project;
+mod exposed_secrets;
 mod help;
 mod key_lookup;
 mod ledger_problems;

@@ -159,6 +159,20 @@ pub fn report_problems(workspace: &Workspace, ui: &Ui) -> Result<ReportedProblem
     })
 }
 
+/// Returns the ledgers that are not verified, or may lack their newest entries here.
+pub fn find_doubtful_ledgers(workspace: &Workspace) -> Result<BTreeSet<LedgerName>, CliError> {
+    let mut remote = Vec::new();
+    if workspace.remote.is_some() {
+        remote = find_known_problems(&workspace.repository).context(
+            ErrorKind::CannotTell,
+            "cannot compare the ledgers with the remote's",
+        )?;
+    }
+    let local = workspace.unverified_ledgers().iter();
+    let ledgers = local.chain(&remote).map(|problem| problem.ledger.clone());
+    Ok(ledgers.collect())
+}
+
 /// Prints when the ledgers were last fetched, if a remote holds them and that was more than a minute
 /// ago, so that the user notices old data.
 pub fn print_fetch_age(workspace: &Workspace, ui: &Ui) {

@@ -91,17 +91,14 @@ fn suggest_restoring(repository: &Repository, problem: &LedgerProblem) -> String
     }
 }
 
-/// Returns the error of a command that needs ledgers that are not verified.
+/// Returns the error of a command that needs ledgers that are not verified: it cannot tell its
+/// answer.
 pub fn explain_local_error(repository: &Repository, error: SyncError) -> CliError {
     match error {
         SyncError::Local(problems) => {
-            let kind = if problems.iter().all(LedgerProblem::is_undecided) {
-                ErrorKind::CannotTell
-            } else {
-                ErrorKind::Denied
-            };
             let lines: Vec<String> = problems.iter().map(describe_local_problem).collect();
-            let failure = CliError::new(kind, "ledgers that this command needs are not verified")
+            let message = "ledgers that this command needs are not verified";
+            let failure = CliError::new(ErrorKind::CannotTell, message)
                 .because(lines.join("\n"))
                 .with_details(lines);
             suggest_local_remedies(repository, &problems)

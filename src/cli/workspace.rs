@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use super::append_error::{explain_append_error, sync_usable_ledgers};
+use super::exposed_secrets::refuse_exposed_secrets;
 use super::key_lookup::{find_public_key, find_source, open_signer};
 use super::repository::{find_remote, open_repository};
 use super::unverified_ledgers::{
     describe_local_problem, explain_local_error, suggest_local_remedies,
 };
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::Statement;
+use crate::domain::entry::{Action, Statement};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::{EnvName, LedgerName, NameError, Person};
@@ -320,7 +321,7 @@ impl Workspace {
         draft: &dyn Fn(&LedgerSnapshot<'_>) -> Result<EntryDraft, CliError>,
     ) -> Result<AppendedEntry, CliError> {
         self.build_writer(person, Some(signer), options)
-            .append(ledger, draft)
+            .append(ledger, &|snapshot| self.check_draft(draft(snapshot)?))
             .map_err(|error| explain_append_error(ui, error))
     }
 
@@ -338,8 +339,17 @@ impl Workspace {
             ..AppendOptions::default()
         };
         self.build_writer(person, None, options)
-            .preview(ledger, draft)
+            .preview(ledger, &|snapshot| self.check_draft(draft(snapshot)?))
             .map_err(|error| explain_append_error(ui, error))
+    }
+
+    /// Returns the draft if it records no secret that is known here. The end of a run is always
+    /// recorded: its texts are masked output.
+    fn check_draft(&self, draft: EntryDraft) -> Result<EntryDraft, CliError> {
+        if !matches!(draft.action, Action::Finish(_)) {
+            refuse_exposed_secrets(&self.policy, &draft.action)?;
+        }
+        Ok(draft)
     }
 
     fn build_writer<'a>(

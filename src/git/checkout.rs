@@ -6,6 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
+use gix::validate::path::component;
+use gix::validate::path::component::{Error as PathError, Mode, Options};
+
 use super::command::GitCommand;
 use super::content::ComponentFile;
 use super::error::Result;
@@ -29,6 +32,38 @@ pub struct FileWriter {
     /// An empty repository, so that no setting of the real one applies.
     git_dir: tempfile::TempDir,
     objects: PathBuf,
+}
+
+/// Returns why git checks out no file of this path, on any system, or `None` if it does. Git itself
+/// only prints a warning and leaves the file out.
+pub fn explain_refused_path(file: &ComponentFile) -> Option<&'static str> {
+    let options = Options {
+        protect_windows: false,
+        protect_hfs: true,
+        protect_ntfs: true,
+    };
+    let mut names = file.path.split(|byte| *byte == b'/').peekable();
+    while let Some(name) = names.next() {
+        let mode = (names.peek().is_none() && file.is_symlink()).then_some(Mode::Symlink);
+        match component(name.into(), mode, options) {
+            Err(PathError::Relative) => return Some("a name in it is . or .."),
+            Err(PathError::Empty) => return Some("a name in it is empty"),
+            _ => {}
+        }
+        // To Windows, a backslash separates names, too.
+        for part in name.split(|byte| *byte == b'\\') {
+            match component(part.into(), mode, options) {
+                Err(PathError::DotGitDir) => {
+                    return Some("a system can take a name in it for .git");
+                }
+                Err(PathError::SymlinkedGitModules) => {
+                    return Some("a symbolic link must not be named .gitmodules");
+                }
+                _ => {}
+            }
+        }
+    }
+    None
 }
 
 impl Repository {

@@ -57,13 +57,7 @@ impl Repository {
     /// result is dropped.
     pub fn freeze_config(&self, folder: &Path) -> Result<FrozenConfig<'_>> {
         let listing = list_config(self)?;
-        let path = self
-            .unfrozen_git("rev-parse")
-            .args(["--git-path", "hooks"])
-            .run()?
-            .into_stdout()?;
-        let path = OsStr::from_bytes(path.trim_ascii_end());
-        let hooks_folder = self.work_dir().unwrap_or(self.git_dir()).join(path);
+        let hooks_folder = find_hooks_folder(self)?;
         let hooks = read_hooks(&hooks_folder).map_err(Error::io("reading", &hooks_folder))?;
         let files = create_git_folder(folder, self.common_dir(), &listing)
             .map_err(Error::io("copying git's configuration to", folder))?;
@@ -78,6 +72,47 @@ impl Repository {
             hooks,
         })
     }
+}
+
+impl Repository {
+    /// Lists the folder of the hooks, and the files of the configuration: those that git reads, and
+    /// those that they include, even if they are missing or only a condition includes them.
+    pub fn list_config_paths(&self) -> Result<Vec<PathBuf>> {
+        let base = self.work_dir().unwrap_or(self.git_dir());
+        let output = self
+            .unfrozen_git("config")
+            .args(["--list", "--null", "--show-origin"])
+            .run()?
+            .into_stdout()?;
+        let mut paths = vec![find_hooks_folder(self)?];
+        let mut fields = output.split(|byte| *byte == 0);
+        while let (Some(origin), Some(setting)) = (fields.next(), fields.next()) {
+            let origin = origin.strip_prefix(b"file:");
+            let origin = origin.map(|path| base.join(OsStr::from_bytes(path)));
+            if let Some(path) = find_included_path(setting) {
+                let folder = origin.as_deref().and_then(Path::parent).unwrap_or(base);
+                paths.push(folder.join(path));
+            }
+            // The settings of one file follow each other.
+            paths.extend(origin.filter(|path| paths.last() != Some(path)));
+        }
+        Ok(paths)
+    }
+}
+
+/// Returns the path of a setting that includes a file.
+fn find_included_path(setting: &[u8]) -> Option<PathBuf> {
+    let newline = setting.iter().position(|byte| *byte == b'\n')?;
+    let (name, value) = (setting.get(..newline)?, setting.get(newline + 1..)?);
+    let is_include =
+        name == b"include.path" || name.starts_with(b"includeif.") && name.ends_with(b".path");
+    let path = Path::new(OsStr::from_bytes(value));
+    is_include.then(
+        || match (path.strip_prefix("~"), std::env::var_os("HOME")) {
+            (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+            _ => path.to_owned(),
+        },
+    )
 }
 
 impl FrozenConfig<'_> {
@@ -105,6 +140,18 @@ impl Drop for FrozenConfig<'_> {
         let frozen = self.repository.shared.frozen.lock();
         *frozen.unwrap_or_else(PoisonError::into_inner) = None;
     }
+}
+
+/// Returns the folder of the hooks.
+fn find_hooks_folder(repository: &Repository) -> Result<PathBuf> {
+    let path = repository
+        .unfrozen_git("rev-parse")
+        .args(["--git-path", "hooks"])
+        .run()?
+        .into_stdout()?;
+    let path = OsStr::from_bytes(path.trim_ascii_end());
+    let base = repository.work_dir().unwrap_or(repository.git_dir());
+    Ok(base.join(path))
 }
 
 /// Returns all settings with their scopes, from all files including those that are included. Reading

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::domain::id::CommitId;
 use crate::domain::text::{self, sanitize};
 use crate::git::Repository;
-use crate::git::checkout::FileWriter;
+use crate::git::checkout::{FileWriter, explain_refused_path};
 use crate::git::content::ComponentFile;
 use crate::git::private_files::{create_folder, remove_folder};
 
@@ -34,6 +34,14 @@ pub enum CheckoutError {
     /// Two names differ only in case. On a case-insensitive file system they are the same file.
     #[error("{0} and {1} differ only in upper and lower case")]
     CaseCollision(String, String),
+    /// Git checks out no file of this path.
+    #[error("the commit has {path:?}, a path that git does not check out: {why}")]
+    RefusedPath {
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A symbolic link leads to something that is not part of the component.
     #[error(
         "the symbolic link {link} leads to {target}, which does not belong to the component: add it to its paths or to `shared`"
@@ -105,8 +113,9 @@ impl ComponentCheckout {
     /// Empties the folder and writes the files, read-only.
     ///
     /// # Errors
-    /// Fails if two files would be the same on a case-insensitive file system, if a symbolic link
-    /// leads out of the component, or if a file cannot be written.
+    /// Fails if git would not check out one of the files, if two would be the same on a
+    /// case-insensitive file system, if a symbolic link leads out of the component, or if a file
+    /// cannot be written.
     pub fn write(&self) -> Result<(), CheckoutError> {
         check_files(&self.files, &self.links, self.ignores_submodules)?;
         let folder_error = |source| CheckoutError::Folder {
@@ -188,13 +197,19 @@ fn change_permissions(root: &Path, change: impl Fn(u32) -> u32) -> io::Result<()
     Ok(())
 }
 
-/// Checks that the files can be written on a case-insensitive file system too, and that no symbolic
-/// link leads out of the component.
+/// Checks that git checks out all the files, on a case-insensitive file system too, and that no
+/// symbolic link leads out of the component.
 fn check_files(
     files: &[ComponentFile],
     links: &BTreeMap<Vec<u8>, Vec<u8>>,
     ignores_submodules: bool,
 ) -> Result<(), CheckoutError> {
+    for file in files {
+        if let Some(why) = explain_refused_path(file) {
+            let path = show_path(&file.path);
+            return Err(CheckoutError::RefusedPath { path, why });
+        }
+    }
     check_case(files)?;
     if let Some(submodule) = files.iter().find(|file| file.is_submodule())
         && !ignores_submodules

@@ -323,5 +323,5 @@ fn an_unreadable_policy_stops_deployments() {
         broken.to_string().as_str(),
         "{audit:#}"
     );
-    alice.repo.deploy(&["status"]).fails(1);
+    alice.repo.deploy(&["status"]).fails(3);
 }

@@ -281,7 +281,7 @@ fn junk_and_bad_tips_are_contained() {
         &["record", "prod", "--all"],
     ] {
         let before = project.refs();
-        let run = fresh.deploy(command).fails(1);
+        let run = fresh.deploy(command).fails(3);
         assert!(
             run.words_of_err()
                 .contains("the remote's ledger dev has an entry that does not verify"),

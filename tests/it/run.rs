@@ -20,6 +20,7 @@ mod planning;
 mod plans;
 mod private_files;
 mod secrets;
+mod secrets_in_arguments;
 mod skipping;
 mod takeover;
 

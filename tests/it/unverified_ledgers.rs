@@ -1,7 +1,10 @@
 //! Entries that git itself brings below `refs/deploy/`: whatever the way, commands show and decide
 //! on verified tips only, say which ledger they leave out, and print what restores it.
 
+mod bare_repositories;
+mod expired_environments;
 mod new_clones;
+mod replaced_projects;
 
 use std::path::PathBuf;
 
@@ -17,6 +20,10 @@ struct Scene<'w> {
     honest: String,
     /// An entry that carol signed in the name of `ci`.
     forged: String,
+    /// The same entry without a signature.
+    unsigned: String,
+    /// The same entry with the signature of the entry before it.
+    missigned: String,
     /// The commit that it is about.
     evil: String,
 }
@@ -40,13 +47,20 @@ impl<'w> Scene<'w> {
             statement.by = "ci".parse().unwrap();
         });
         let forged = forged.to_string();
+        let signature = carol.bytes("blob", &format!("{honest}:entry.json.minisig"));
+        let missigned = carol.refile(&forged, &[("entry.json.minisig", &signature)]);
+        let unsigned = carol.retree(&forged, &[&["--force-remove", "entry.json.minisig"]]);
         let url = carol.repo.url();
-        project.server.git(&["fetch", "-q", &url, &forged]).ok();
+        for tip in [&forged, &unsigned, &missigned] {
+            project.server.git(&["fetch", "-q", &url, tip]).ok();
+        }
         Self {
             project,
             older,
             honest,
             forged,
+            unsigned,
+            missigned,
             evil,
         }
     }
@@ -157,6 +171,28 @@ fn fetch_objects(repo: &Repo<'_>, tip: &str) {
     repo.git(&["fetch", "-q", "origin", tip]).ok();
 }
 
+/// Commands that need `dev` for their answer, and sync first.
+const WRITING: [&[&str]; 8] = [
+    &["record", "dev", "--all"],
+    &["record", "prod", "--all"],
+    &["run", "dev", "HEAD", "--yes"],
+    &["run", "prod", "HEAD", "--yes"],
+    &["promote", "prod", "--yes"],
+    &["rollback", "dev", "--yes"],
+    &["exec", "dev", "--yes", "--", "true"],
+    &["lock", "dev", "-m", "incident"],
+];
+
+/// Checks that none of the commands that write does so, or runs anything: none can tell its answer.
+#[track_caller]
+fn nothing_is_decided(repo: &Repo<'_>, context: &str) {
+    for arguments in WRITING {
+        let run = repo.deploy(arguments).fails(3);
+        let words = run.words_of_err();
+        assert!(words.contains("dev"), "{context}: {run}");
+    }
+}
+
 /// Checks what each command does in a repository whose `dev` is not verified.
 #[track_caller]
 fn is_left_out(scene: &Scene<'_>, repo: &Repo<'_>, context: &str) {
@@ -179,14 +215,14 @@ fn is_left_out(scene: &Scene<'_>, repo: &Repo<'_>, context: &str) {
     );
     for arguments in [
         &["status", "dev"][..],
-        &["status", "--exit-code"],
+        &["status", "dev", "--exit-code"],
         &["log", "dev"],
         &["check", "prod", &scene.evil],
         &["check", "dev", &scene.evil],
+        &["plan", "dev", &scene.evil],
+        &["notes", "rebuild"],
     ] {
-        let run = repo.deploy(arguments);
-        assert!(!run.succeeded(), "{context}: {run}");
-        says(&run);
+        says(&repo.deploy(arguments).fails(3));
     }
     let show = repo.deploy(&["show", &scene.evil]).ok();
     says(&show);
@@ -203,7 +239,7 @@ fn is_used(scene: &Scene<'_>, repo: &Repo<'_>, context: &str) {
         "{context}: {status}"
     );
     repo.deploy(&["log", "dev"]).ok();
-    repo.deploy(&["check", "prod", "origin/main"]).succeeded();
+    repo.deploy(&["check", "prod", "HEAD"]).ok();
     repo.deploy(&["check", "prod", &scene.evil]).fails(1);
     repo.deploy(&["show", "HEAD"]).ok();
     repo.deploy(&["audit"]).ok();
@@ -234,6 +270,13 @@ fn honest_entries_are_used() {
         (way.bring)(&repo, "");
         is_used(&scene, &repo, way.name);
     }
+    // What the forged entries of the other tests say, said by one who may.
+    writer.deploy(&["record", "dev", &scene.evil, "--all"]).ok();
+    for way in WAYS.iter().filter(|way| way.source == Source::Remote) {
+        let repo = world.existing(way.name, "ci");
+        (way.bring)(&repo, "");
+        repo.deploy(&["check", "prod", &scene.evil]).ok();
+    }
 }
 
 /// A forged or rewound tip is neither shown nor decided on: in a clone that had verified the ledger
@@ -243,11 +286,16 @@ fn wrong_tips_are_left_out() {
     let world = World::new();
     let scene = Scene::new(&world);
     for way in WAYS {
-        for (kind, tip) in [("forged", &scene.forged), ("rewound", &scene.older)] {
+        for (kind, tip) in [
+            ("forged", &scene.forged),
+            ("unsigned", &scene.unsigned),
+            ("missigned", &scene.missigned),
+            ("rewound", &scene.older),
+        ] {
             let context = format!("{} {kind}", way.name);
             scene.set_server(&scene.honest);
             let repo = scene.clone(&context.replace(' ', "-"), way.clone_options);
-            fetch_objects(&repo, &scene.forged);
+            fetch_objects(&repo, tip);
             if way.source == Source::Remote {
                 (way.bring)(&repo, &scene.honest);
             }
@@ -260,9 +308,8 @@ fn wrong_tips_are_left_out() {
             assert_eq!(repo.rev("refs/deploy/dev"), **tip, "{context}");
             is_left_out(&scene, &repo, &context);
             if way.source == Source::Remote {
-                for arguments in [&["sync"][..], &["record", "dev", "--all"]] {
-                    repo.deploy(arguments).fails(1);
-                }
+                repo.deploy(&["sync"]).fails(1);
+                nothing_is_decided(&repo, &context);
                 scene.set_server(&scene.honest);
             }
             // The printed remedy.
@@ -291,7 +338,7 @@ fn ledgers_without_a_remote_are_restored_by_hand() {
         };
         is_left_out(&scene, &repo, tip);
         repo.deploy(&["sync"]).fails(1);
-        repo.deploy(&["record", "dev", "--all"]).fails(1);
+        nothing_is_decided(&repo, tip);
         let restore = format!("git update-ref refs/deploy/dev {}", scene.honest);
         let warning = repo.deploy(&["status"]).err();
         assert!(warning.contains(&restore), "{warning}");
@@ -334,61 +381,4 @@ fn servers_decide_on_verified_tips() {
     scene.set_server(&scene.honest);
     alice.push(&[&format!("{dev}:refs/deploy/dev")]).ok();
     project.audited();
-}
-
-/// What counts as the age of the information is the last verified sync, not a fetch by git.
-#[test]
-fn plain_fetches_do_not_count_as_syncs() {
-    let world = World::new();
-    let scene = Scene::new(&world);
-    let repo = scene.clone("age", &["-c", REFSPEC]);
-    let age = || repo.deploy(&["status", "--json"]).ok().json()["fetched"].clone();
-    repo.git(&["fetch", "-q"]).ok();
-    assert_eq!(age(), serde_json::Value::Null);
-    repo.deploy(&["sync"]).ok();
-    let synced = age();
-    assert!(synced.is_string());
-    world.advance("1h");
-    repo.git(&["fetch", "-q"]).ok();
-    assert_eq!(age(), synced);
-    // A sync that verifies nothing does not count either.
-    scene.set_server(&scene.older);
-    repo.deploy(&["sync"]).fails(1);
-    assert_eq!(age(), synced);
-    scene.set_server(&scene.honest);
-    repo.deploy(&["sync"]).ok();
-    assert_ne!(age(), synced);
-}
-
-/// In a bare repository that git may not find by itself, git-deploy refuses as well.
-#[test]
-fn found_bare_repositories_are_refused() {
-    let world = World::new();
-    let scene = Scene::new(&world);
-    let bare = scene.clone("bare.git", &["--mirror"]);
-    let normal = scene.clone("normal", &[]);
-    let run_in = |repo: &Repo<'_>, folder: &str, git_dir: Option<&str>| {
-        let mut command = repo.command("git-deploy");
-        command
-            .current_dir(repo.path().join(folder))
-            .arg("status")
-            .env("GIT_CONFIG_COUNT", "1")
-            .env("GIT_CONFIG_KEY_0", "safe.bareRepository")
-            .env("GIT_CONFIG_VALUE_0", "explicit");
-        if let Some(git_dir) = git_dir {
-            command.env("GIT_DIR", git_dir);
-        }
-        Run::of(&world, &mut command)
-    };
-    for folder in ["", "refs"] {
-        let run = run_in(&bare, folder, None).fails(3);
-        assert!(run.err().contains("safe.bareRepository"), "{run}");
-    }
-    run_in(&bare, "", Some(".")).ok();
-    run_in(&normal, "", None).ok();
-    run_in(&normal, ".git", None).ok();
-    // The repository's own setting could be an attacker's, or a mistake: it does not count.
-    bare.git(&["config", "safe.bareRepository", "explicit"])
-        .ok();
-    bare.deploy(&["status"]).ok();
 }

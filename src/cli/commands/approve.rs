@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::deployment_request::find_environment_policy;
+use crate::cli::exposed_secrets::refuse_exposed_secrets;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, ApprovalPurpose, Approve, Deployment};
@@ -101,6 +102,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let (name, rev) = args.env_rev.find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
+    // The entry has only a digest of the command, which is printed.
+    let words: Vec<_> = args.exec.iter().map(|it| it.to_string_lossy()).collect();
+    refuse_exposed_secrets(&workspace.policy, &words)?;
     let named_commit = rev.map(|rev| workspace.resolve_commit(rev)).transpose()?;
     let head = || workspace.resolve_commit("HEAD");
     let plans = collect_plans(args, &name, &|| named_commit.map_or_else(head, Ok))?;

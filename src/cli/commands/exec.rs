@@ -20,16 +20,21 @@ use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::ledger::writer::LedgerSnapshot;
-use crate::run::command_env::SecretPurpose;
+use crate::run::command_env::{SecretPurpose, Secrets};
 use crate::run::command_log::CommandLog;
-use crate::run::process::{self, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream};
+use crate::run::process::{
+    self, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program, Stream,
+};
 use crate::run::{execute, outcome};
+
+/// What stands for the command while its secrets are unknown.
+const HIDDEN_COMMAND: &str = "***";
 
 /// Run a one-off command in an environment, and record it
 ///
 /// The command runs in a checkout of the component's running commit, with its variables and
-/// secrets. The ledger records the command, who ran it, its exit status and a digest of its output,
-/// but not the output. Exits with 4 if the command fails.
+/// secrets. The ledger records the command (with *** for the values of secrets), who ran it, its
+/// exit status and a digest of its output, but not the output. Exits with 4 if the command fails.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -56,23 +61,35 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let (env, _) = workspace.find_environment(&args.env)?;
-    let command = format_command(&args.command)?;
+    // Whatever the secrets are, this could not be recorded.
+    format_command(&args.command)?;
     let (person, _) = workspace.find_current_signer()?;
     let options = RunOptions::default();
     let runner = DeployRunner::new(ui, &workspace, &env, &options)?
         .with_requester(args.metadata.requested_by.as_ref())
         .with_inputs(args.metadata.inputs.read(ui)?);
     let target = find_target(&workspace, &runner, args.component.as_ref())?;
+    // No secret is read for a command that the rules do not allow, and none is recorded, so the rules
+    // are asked twice: first without the words.
+    let hidden: Line = HIDDEN_COMMAND
+        .parse()
+        .context(ErrorKind::CannotTell, "cannot hide the command")?;
+    let build_hidden =
+        |snapshot: &LedgerSnapshot<'_>| build_deployment(args, &target, hidden.clone(), snapshot);
+    let deployment = runner.precheck_rules(&person, &build_hidden)?;
+    let preparation = Preparation::new(&runner, &deployment)?;
+    let secrets = read_secrets(&runner, &preparation, &target)?;
+    let command = mask_command(&args.command, &secrets.mask)?;
     let build =
         |snapshot: &LedgerSnapshot<'_>| build_deployment(args, &target, command.clone(), snapshot);
     let deployment = runner.check_rules(&person, &build)?;
     if !runner.confirm(&format!("Run it in {}?", env.name()))? {
         return Err(CliError::new(ErrorKind::Denied, "nothing was run"));
     }
-    let preparation = Preparation::new(&runner, &deployment)?;
     let started = runner.write_start(&build, &deployment, &ComponentPlans::new())?;
     let commands = CommandLog::default();
-    let result = run_command(&runner, &preparation, started.run, &target, &args.command);
+    let words = &args.command;
+    let result = run_command(&runner, &preparation, started.run, &target, &secrets, words);
     if let Ok(result) = &result {
         commands.add(&target.component, CommandStep::Exec, result);
     }
@@ -95,7 +112,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         format!("the command failed in {}: {end}", env.name()),
     );
     let lines = output.tail.iter().map(String::as_str);
-    let words = args.command.iter().filter_map(|word| word.to_str());
+    let words = words.iter().filter_map(|word| word.to_str());
     Err(match preparation.explain_sudo(lines.chain(words)) {
         Some(explanation) => error.because(explanation),
         None => error,
@@ -196,15 +213,50 @@ fn find_target(
     })
 }
 
+/// Reads the secrets of the component that the command runs for.
+fn read_secrets(
+    runner: &DeployRunner<'_>,
+    preparation: &Preparation<'_>,
+    target: &Target,
+) -> Result<Secrets, CliError> {
+    let command_env = runner.command_env(preparation, None)?;
+    let secrets = command_env.read_secrets(
+        &target.component,
+        SecretPurpose::Other,
+        &runner.cancellation,
+    );
+    secrets.context(ErrorKind::Command, explain_not_run(runner))
+}
+
+fn explain_not_run(runner: &DeployRunner<'_>) -> String {
+    format!("cannot run the command in {}", runner.env.name())
+}
+
+/// Formats the command for the entry, with `***` for each secret: in single words, and in all of
+/// them, since a shell splits an unquoted secret at its spaces.
+fn mask_command(words: &[OsString], mask: &Mask) -> Result<Line, CliError> {
+    let mask_word = |word: &OsString| match word.to_str() {
+        Some(text) => mask.mask_text(text).into(),
+        None => word.clone(),
+    };
+    let words: Vec<OsString> = words.iter().map(mask_word).collect();
+    let line = format_command(&words)?;
+    mask.mask_text(line.as_str()).parse().context(
+        ErrorKind::Usage,
+        "the command is too long with its secrets masked",
+    )
+}
+
 /// Runs the command in a checkout of the running commit, and prints its output without the secrets.
 fn run_command(
     runner: &DeployRunner<'_>,
     preparation: &Preparation<'_>,
     run: RunId,
     target: &Target,
+    secrets: &Secrets,
     words: &[OsString],
 ) -> Result<CommandResult, CliError> {
-    let cannot_run = || format!("cannot run the command in {}", runner.env.name());
+    let cannot_run = || explain_not_run(runner);
     let job = preparation
         .work_dirs
         .prepare_job(target.clone(), Some(target.commit), "exec")
@@ -213,12 +265,6 @@ fn run_command(
         .write()
         .context(ErrorKind::CannotTell, cannot_run())?;
     let command_env = runner.command_env(preparation, Some(run))?;
-    let secrets = command_env.read_secrets(
-        &target.component,
-        SecretPurpose::Other,
-        &runner.cancellation,
-    );
-    let secrets = secrets.context(ErrorKind::Command, cannot_run())?;
     let ui = runner.ui;
     let show = |stream: Stream, line: &[u8]| match stream {
         Stream::Out => ui.print(secrets.mask.clean_line(line)),
@@ -227,7 +273,7 @@ fn run_command(
     let spec = CommandSpec {
         program: Program::Direct(words),
         folder: &job.folder,
-        variables: &command_env.build_variables(&job, &secrets, &job.new_plan_file()),
+        variables: &command_env.build_variables(&job, secrets, &job.new_plan_file()),
         isolation: &command_env
             .isolate(&job)
             .context(ErrorKind::CannotTell, cannot_run())?,

@@ -5,8 +5,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::diagnostics::explain_notes_error;
+use crate::cli::read_context;
+use crate::cli::unverified_ledgers::explain_local_error;
 use crate::cli::workspace::Workspace;
-use crate::cli::{CliError, Ui};
+use crate::cli::{CliError, ErrorKind, Ui};
+use crate::domain::name::LedgerName;
+use crate::ledger::sync::SyncError;
 
 /// Rebuild the notes that git log --notes=deploy shows
 #[derive(clap::Args)]
@@ -21,6 +25,8 @@ pub struct Args {
 #[derive(Subcommand)]
 enum NotesCommand {
     /// Write all notes again from the ledgers
+    ///
+    /// Exits with 3 if a ledger is not verified or was lost.
     ///
     /// If a server holds the ledgers, run this in the server's repository. Clones fetch the notes
     /// from there at the next sync.
@@ -41,10 +47,25 @@ pub(in crate::cli) struct NotesDocument {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let NotesCommand::Rebuild = args.command;
     let workspace = Workspace::open(ui)?;
+    // Without them, the notes would lose what these ledgers say.
+    let unverified = workspace.unverified_ledgers();
+    if !unverified.is_empty() {
+        let error = SyncError::Local(unverified.to_vec());
+        return Err(explain_local_error(&workspace.repository, error));
+    }
+    let doubtful = read_context::report_problems(&workspace, ui)?.ledgers;
     workspace
         .repository
         .rebuild_notes(workspace.tips())
         .map_err(explain_notes_error)?;
+    if !doubtful.is_empty() {
+        let names: Vec<&str> = doubtful.iter().map(LedgerName::as_str).collect();
+        let message = format!(
+            "the notes were rebuilt, but they may lack the newest entries of {}",
+            names.join(", ")
+        );
+        return Err(CliError::new(ErrorKind::CannotTell, message).hint("git deploy sync"));
+    }
     if ui.json() {
         return ui.print_document(
             "notes-rebuild",

@@ -10,7 +10,7 @@ mod expiring_approvals;
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use expiring::{ExpiringEnvironment, find_expiring};
+use expiring::{ExpiringEnvironment, find_doubt, find_expiring};
 use expiring_approvals::notify_expiring_approvals;
 
 use crate::cli::args::inputs::InputArgs;
@@ -40,7 +40,7 @@ const NOTHING_EXPIRED: &str = "No environment has expired.";
 ///
 /// Meant to run on a schedule. Several processes may run it at once. A failed environment is tried
 /// again next time and does not block the others. Stale runs are aborted. Exits with 4 if a
-/// command of the policy failed.
+/// command of the policy failed, and with 3 if a ledger is not verified or was lost.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -71,36 +71,53 @@ pub struct Args {
 /// Destroys expired environments, or reports them with `--dry-run` or `--warn`.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
+    let pattern = args.pattern.as_deref();
+    let doubt = find_doubt(pattern, &workspace)?;
     let now = ui.now();
-    if let Some(span) = args.warn {
-        let mut expiring = find_expiring(args.pattern.as_deref(), &workspace, now.plus(span))?;
+    let result = if let Some(span) = args.warn {
+        let mut expiring = find_expiring(pattern, &workspace, now.plus(span))?;
         expiring.retain(|environment| environment.expires > now);
-        notify_expiring(args, &workspace, ui, &expiring)?;
-        if args.pattern.is_none() {
-            notify_expiring_approvals(&workspace, ui, now.plus(span))?;
+        let warned = notify_expiring(args, &workspace, ui, &expiring, doubt.is_some());
+        match pattern {
+            None => warned.and_then(|()| notify_expiring_approvals(&workspace, ui, now.plus(span))),
+            Some(_) => warned,
         }
-        return Ok(());
-    }
-    let expired = find_expiring(args.pattern.as_deref(), &workspace, now)?;
-    if args.dry_run {
-        return print_environments(ui, &expired, DestroyOutcome::WouldDestroy);
-    }
-    if expired.is_empty() {
-        ui.print_sentence(NOTHING_EXPIRED);
-    }
+    } else {
+        let expired = find_expiring(pattern, &workspace, now)?;
+        if args.dry_run {
+            let outcome = DestroyOutcome::WouldDestroy;
+            print_environments(ui, &expired, outcome, doubt.is_some())
+        } else {
+            if expired.is_empty() && doubt.is_none() {
+                ui.print_sentence(NOTHING_EXPIRED);
+            }
+            destroy_expired(args, &workspace, ui, &expired)
+        }
+    };
+    // A failure of the policy's commands is more serious than the doubt.
+    result.and_then(|()| doubt.map_or(Ok(()), Err))
+}
+
+/// Destroys environments one after another, and prints the results.
+fn destroy_expired(
+    args: &Args,
+    workspace: &Workspace,
+    ui: &Ui,
+    expired: &[ExpiringEnvironment],
+) -> Result<(), CliError> {
     let mut report = DestroyReport::default();
     let mut failures = Vec::new();
     if !expired.is_empty() {
         let (person, _) = workspace.find_current_signer()?;
         let reaper = Reaper {
             ui,
-            workspace: &workspace,
+            workspace,
             options: &args.options,
             person,
             cancellation: handle_interrupts()?,
             inputs: InputArgs::default().read(ui)?,
         };
-        for environment in &expired {
+        for environment in expired {
             let name = environment.env.name();
             if reaper.cancellation.is_draining() {
                 failures.push((name.clone(), CliError::reported(ErrorKind::Command)));
@@ -123,6 +140,7 @@ fn notify_expiring(
     workspace: &Workspace,
     ui: &Ui,
     expiring: &[ExpiringEnvironment],
+    may_lack_some: bool,
 ) -> Result<(), CliError> {
     let cancellation = handle_interrupts()?;
     for environment in expiring {
@@ -135,14 +153,16 @@ fn notify_expiring(
         )
         .notify_expiry(&environment.set_by, environment.expires);
     }
-    print_environments(ui, expiring, DestroyOutcome::Notified)
+    print_environments(ui, expiring, DestroyOutcome::Notified, may_lack_some)
 }
 
-/// Prints the environments that have expired or are about to.
+/// Prints the environments that have expired or are about to. Says that there is none only if none
+/// can be missing.
 fn print_environments(
     ui: &Ui,
     environments: &[ExpiringEnvironment],
     outcome: DestroyOutcome,
+    may_lack_some: bool,
 ) -> Result<(), CliError> {
     let (verb, none_sentence) = match outcome {
         DestroyOutcome::Notified => ("expires", "No environment expires within this time."),
@@ -155,7 +175,7 @@ fn print_environments(
             ui.format_time(environment.expires)
         ));
     }
-    if environments.is_empty() {
+    if environments.is_empty() && !may_lack_some {
         ui.print_sentence(none_sentence);
     }
     if !ui.json() {

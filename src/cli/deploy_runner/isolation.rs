@@ -127,7 +127,7 @@ impl DeployRunner<'_> {
     }
 
     /// Lists the files and folders that no command may change if files are isolated: the repository,
-    /// git's configuration, this program, the signing key, and the folders of other components.
+    /// git's configuration and its hooks, this program, the signing key, and the folders of other components.
     fn list_protected_paths(&self) -> Result<Vec<PathBuf>, CliError> {
         let repository = &self.workspace.repository;
         let mut paths = vec![
@@ -135,6 +135,11 @@ impl DeployRunner<'_> {
             repository.common_dir().to_owned(),
             PathBuf::from("/etc/gitconfig"),
         ];
+        let of_git = repository.list_config_paths();
+        paths.extend(of_git.context(
+            ErrorKind::CannotTell,
+            "cannot read the configuration of git",
+        )?);
         paths.extend(std::env::current_exe());
         paths.extend(find_user_folder());
         let variable = |name| std::env::var_os(name).map(PathBuf::from);

@@ -358,6 +358,18 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Returns the names of the secrets of all components and environments.
+    pub fn secret_names(&self) -> BTreeSet<&VarName> {
+        let components = self.components.values().map(|it| &it.secrets);
+        let environments = self.all_environments().map(|it| &it.secrets);
+        components
+            .chain(environments)
+            .flat_map(BTreeMap::keys)
+            .collect()
+    }
+}
+
 /// Merges the settings of a component and of an environment. The environment's take precedence.
 fn merge_settings<T: Clone>(
     component: Option<&BTreeMap<VarName, T>>,

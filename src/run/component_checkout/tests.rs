@@ -415,3 +415,102 @@ fn what_cannot_be_checked_out() {
     assert!(matches!(refused, Err(CheckoutError::Submodule(path)) if path == "a/vendor"));
     check_files(&files, &links, true).unwrap();
 }
+
+/// A path is refused if and only if git, with all its protections, does not add it to an index.
+#[test]
+fn paths_that_git_does_not_check_out() {
+    let scratch = TestRepository::bare();
+    let id = scratch.oid(&["hash-object", "-w", "-t", "blob", "/dev/null"]);
+    let mut names: Vec<String> = [
+        "",
+        ".",
+        "..",
+        "...",
+        "x",
+        "git",
+        ".gi",
+        ".gitx",
+        ".git.x",
+        ".git",
+        ".GIT",
+        ".Git.",
+        ".git ",
+        ".git . .",
+        ".git:x",
+        ".git::$INDEX_ALLOCATION",
+        "git~1",
+        "GIT~1",
+        "git~1.",
+        "git~1:x",
+        "git~2",
+        "git~11",
+        ".g\u{200c}it",
+        ".gi\u{200d}T",
+        "\u{feff}.git",
+        "\u{202e}.g\u{206f}it",
+        ".g\u{200b}it",
+        ".gıt",
+        "a\\.git",
+        "a\\GIT~1",
+        ".git\\x",
+        "a\\..",
+        "..\\..\\x",
+        "\\x",
+        "a\\\\b",
+        "a:b",
+        "con",
+        "aux.txt",
+        "x ",
+        "x.",
+        ".gitmodules",
+        ".GITMODULES ",
+        "gitmod~1",
+        "gi7eba~1",
+        ".gitm\u{200c}odules",
+        ".gitattributes",
+        "\n",
+        "-x",
+        "\u{1b}[2J",
+    ]
+    .map(str::to_owned)
+    .into();
+    names.push(format!("{}.git", "\u{200c}".repeat(9)));
+    // Whether a link's folder may be named .gitmodules, git does not answer the same for every spelling.
+    let places = [
+        ("NAME", "100644"),
+        ("a/NAME", "100644"),
+        ("NAME/x", "100644"),
+        ("a/NAME/b", "100644"),
+        ("NAME", "120000"),
+        ("a/NAME", "120000"),
+    ];
+    let mut refused_count = 0;
+    for name in &names {
+        for (place, mode) in places {
+            let path = place.replace("NAME", name);
+            let index = scratch.sibling_path("index");
+            let _ = std::fs::remove_file(&index);
+            let git = |arguments: &[&str], input: &[u8]| {
+                let mut command = crate::git::tests::plain_git(&scratch.path);
+                command
+                    .args(["-c", "core.protectHFS=true", "-c", "core.protectNTFS=true"])
+                    .args(arguments)
+                    .env("GIT_INDEX_FILE", &index);
+                crate::git::tests::run(command, input)
+            };
+            let line = format!("{mode} {id}\t{path}\0");
+            git(&["update-index", "-z", "--index-info"], line.as_bytes());
+            let is_accepted = git(&["ls-files", "-z"], b"") == format!("{path}\0");
+            let file = ComponentFile {
+                path: path.clone().into_bytes(),
+                mode: mode.as_bytes().to_vec(),
+                id,
+            };
+            let refused = check_files(&[file], &BTreeMap::new(), false);
+            let is_refused = matches!(refused, Err(CheckoutError::RefusedPath { .. }));
+            assert_eq!(is_refused, !is_accepted, "{mode} {path:?}: {refused:?}");
+            refused_count += usize::from(is_refused);
+        }
+    }
+    assert!(refused_count > 100, "git refused only {refused_count}");
+}

@@ -1,6 +1,6 @@
 //! Clones that have verified nothing yet.
 
-use super::{Scene, Source, WAYS, is_left_out, is_used};
+use super::{REFSPEC, Scene, Source, WAYS, is_left_out, is_used, nothing_is_decided};
 use crate::harness::{Repo, Run, World};
 
 /// A forged entry in a clone that never verified anything is found as well. After a sync, such a
@@ -51,11 +51,12 @@ fn is_used_up_to_the_honest_entry(scene: &Scene<'_>, repo: &Repo<'_>, context: &
         (3, &["check", "dev", "HEAD"]),
         (3, &["status", "dev", "--exit-code"]),
         (3, &["contains", "dev", "HEAD"]),
-        (1, &["record", "dev", "--all"]),
-        (1, &["record", "prod", "--all"]),
+        (3, &["plan", "dev", "HEAD"]),
+        (3, &["notes", "rebuild"]),
     ] {
         says(&repo.deploy(arguments).fails(code));
     }
+    nothing_is_decided(repo, context);
     let show = repo.deploy(&["show", &scene.evil]).ok();
     assert!(!show.text().contains("live"), "{context}: {show}");
     repo.deploy(&["audit"]).fails(1);
@@ -125,4 +126,28 @@ fn missing_pins_are_reported() {
         let run = repo.deploy(arguments).fails(1);
         assert!(run.err().contains("another project's"), "{run}");
     }
+}
+
+/// What counts as the age of the information is the last verified sync, not a fetch by git.
+#[test]
+fn plain_fetches_do_not_count_as_syncs() {
+    let world = World::new();
+    let scene = Scene::new(&world);
+    let repo = scene.clone("age", &["-c", REFSPEC]);
+    let age = || repo.deploy(&["status", "--json"]).ok().json()["fetched"].clone();
+    repo.git(&["fetch", "-q"]).ok();
+    assert_eq!(age(), serde_json::Value::Null);
+    repo.deploy(&["sync"]).ok();
+    let synced = age();
+    assert!(synced.is_string());
+    world.advance("1h");
+    repo.git(&["fetch", "-q"]).ok();
+    assert_eq!(age(), synced);
+    // A sync that verifies nothing does not count either.
+    scene.set_server(&scene.older);
+    repo.deploy(&["sync"]).fails(1);
+    assert_eq!(age(), synced);
+    scene.set_server(&scene.honest);
+    repo.deploy(&["sync"]).ok();
+    assert_ne!(age(), synced);
 }

@@ -60,6 +60,39 @@ pub(super) fn find_expiring(
     Ok(expiring)
 }
 
+/// Returns the error if some environments may be unknown here, because a ledger of theirs is not
+/// verified, or is not what the remote has. Opening the workspace has named the problems.
+pub(super) fn find_doubt(
+    filter: Option<&str>,
+    workspace: &Workspace,
+) -> Result<Option<CliError>, CliError> {
+    let doubtful = read_context::find_doubtful_ledgers(workspace)?;
+    let is_selected = |rules: &&Rules| {
+        let covers = |word: &str| {
+            let name = word.parse::<EnvName>().ok();
+            let rules_of_name = name.and_then(|name| workspace.policy.environment(&name));
+            rules_of_name.is_some_and(|found| found.ledger == rules.ledger)
+        };
+        filter.is_none_or(|word| word == rules.display_name() || covers(word))
+    };
+    let patterns = workspace.policy.patterns.values();
+    let names: Vec<String> = patterns
+        .filter(|rules| doubtful.contains(&rules.ledger))
+        .filter(is_selected)
+        .map(Rules::display_name)
+        .collect();
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let message = format!(
+        "cannot tell whether more environments of {} have expired",
+        names.join(", ")
+    );
+    Ok(Some(
+        CliError::new(ErrorKind::CannotTell, message).hint("git deploy sync"),
+    ))
+}
+
 /// Checks that a word is a pattern of the policy, or that a pattern matches it.
 fn require_ephemeral(word: &str, policy: &Policy) -> Result<(), CliError> {
     let is_pattern = policy

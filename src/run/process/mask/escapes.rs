@@ -143,7 +143,7 @@ impl Decoder {
         match self.escape {
             Escape::LineBreak => Parsed::Byte(1, 0),
             Escape::Percent => parse_percent(bytes, is_end),
-            Escape::Entity => parse_entity(bytes),
+            Escape::Entity => parse_entity(bytes, is_end),
             Escape::Backslash => parse_backslash(bytes, is_end),
         }
     }
@@ -175,7 +175,7 @@ fn parse_percent(bytes: &[u8], is_end: bool) -> Parsed {
 }
 
 /// Reads `&lt;`, `&#60;`, `&#x3c;`, `&amp;lt;` and so on.
-fn parse_entity(bytes: &[u8]) -> Parsed {
+fn parse_entity(bytes: &[u8], is_end: bool) -> Parsed {
     let mut start = 1;
     loop {
         let literal = match start {
@@ -189,13 +189,13 @@ fn parse_entity(bytes: &[u8]) -> Parsed {
         let end = start + length + 1;
         return match rest.get(length) {
             _ if length > MAX_ENTITY => literal,
-            None => Parsed::Incomplete,
+            None if !is_end => Parsed::Incomplete,
             Some(b';') if name == b"amp" && start < 1 + 4 * MAX_NESTING => {
                 start = end;
                 continue;
             }
             Some(b';') if length > 0 => Parsed::Byte(end, decode_entity(name)),
-            Some(_) => literal,
+            None | Some(_) => literal,
         };
     }
 }

@@ -26,7 +26,9 @@ const OVERLAP_BYTES: usize = 4;
 pub(super) struct Forms {
     pub plain: Vec<Form>,
     pub text: Vec<Form>,
+    pub quoted: Vec<Form>,
     pub base64: Vec<Form>,
+    pub base32: Vec<Form>,
     pub hex: Vec<Form>,
     pub dump: Vec<Form>,
 }
@@ -58,13 +60,23 @@ impl Forms {
             self.text.extend(split_form(&form));
         }
         let pieces = split(text, PIECE_BYTES).into_iter();
-        self.plain
-            .extend(pieces.map(|piece| Form::new(piece.to_vec())));
-        for piece in split(text, ENCODED_PIECE_BYTES) {
-            let is_long_enough = |form: &Vec<u8>| form.len() >= MIN_PART_BYTES;
+        let pieces = pieces.map(|piece| Form::new(piece.to_vec()));
+        self.quoted.extend(pieces.clone());
+        self.plain.extend(pieces);
+        let is_long_enough = |form: &Vec<u8>| form.len() >= MIN_PART_BYTES;
+        let mut add_base64 = |piece: &[u8]| {
             let base64 = (0..3).map(|preceding| encode_inner_base64(preceding, piece));
             self.base64
                 .extend(base64.filter(is_long_enough).map(Form::new));
+        };
+        for piece in split(&encode_utf16(text), ENCODED_PIECE_BYTES) {
+            add_base64(piece);
+        }
+        for piece in split(text, ENCODED_PIECE_BYTES) {
+            add_base64(piece);
+            let base32 = (0..5).map(|preceding| encode_inner_base32(preceding, piece));
+            self.base32
+                .extend(base32.filter(is_long_enough).map(Form::new));
             if piece.len() >= MIN_PART_BYTES {
                 self.hex.push(Form::new(encode_hex(piece)));
                 self.dump.extend(list_dumps(piece));
@@ -194,6 +206,33 @@ fn encode_inner_base64(preceding: usize, plain: &[u8]) -> Vec<u8> {
         (preceding + plain.len()) * 8 / 6,
     );
     text.get(first..end).unwrap_or_default().as_bytes().to_vec()
+}
+
+/// Returns the base32 characters that depend only on the text, if it is part of a longer text.
+/// `preceding` is the number of bytes before the text modulo 5, because base32 encodes groups of
+/// five bytes.
+fn encode_inner_base32(preceding: usize, plain: &[u8]) -> Vec<u8> {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let is_set = |bit: usize| {
+        let byte = (bit / 8)
+            .checked_sub(preceding)
+            .and_then(|it| plain.get(it));
+        byte.is_some_and(|byte| byte >> (7 - bit % 8) & 1 == 1)
+    };
+    // A character has five bits. Skip the characters that also encode bits of the preceding bytes.
+    let characters = (preceding * 8).div_ceil(5)..(preceding + plain.len()) * 8 / 5;
+    let encode = |character: usize| {
+        let bits = character * 5..character * 5 + 5;
+        let value = bits.fold(0, |value, bit| value << 1 | usize::from(is_set(bit)));
+        ALPHABET.get(value).copied()
+    };
+    characters.filter_map(encode).collect()
+}
+
+/// Returns the text in UTF-16, as Windows writes it. A text that is not UTF-8 has none.
+fn encode_utf16(text: &[u8]) -> Vec<u8> {
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
 fn encode_hex(bytes: &[u8]) -> Vec<u8> {

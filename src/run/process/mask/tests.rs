@@ -166,6 +166,26 @@ fn html(bytes: &[u8]) -> String {
     })
 }
 
+fn utf16(bytes: &[u8]) -> Vec<u8> {
+    let text = std::str::from_utf8(bytes).unwrap();
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+fn base32(bytes: &[u8]) -> String {
+    let letters: Vec<char> = ('A'..='Z').chain('2'..='7').collect();
+    let bits: Vec<String> = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
+    let bits = bits.concat();
+    let groups = bits.as_bytes().chunks(5);
+    let text: String = groups
+        .map(|group| {
+            let digits = format!("{:0<5}", std::str::from_utf8(group).unwrap());
+            letters[usize::from_str_radix(&digits, 2).unwrap()]
+        })
+        .collect();
+    let padding = text.len().next_multiple_of(8) - text.len();
+    text + &"=".repeat(padding)
+}
+
 const ENCODINGS: &[Encoding] = &[
     Encoding {
         name: "plain",
@@ -201,6 +221,21 @@ const ENCODINGS: &[Encoding] = &[
         name: "base64 in a URL",
         encode: |it| percent(STANDARD.encode(it).as_bytes()),
         mixed: 12,
+    },
+    Encoding {
+        name: "base64 of UTF-16",
+        encode: |it| STANDARD.encode(utf16(it)),
+        mixed: 6,
+    },
+    Encoding {
+        name: "base32",
+        encode: base32,
+        mixed: 8,
+    },
+    Encoding {
+        name: "base32 in small letters",
+        encode: |it| base32(it).to_lowercase(),
+        mixed: 8,
     },
     Encoding {
         name: "hex",
@@ -410,6 +445,9 @@ fn check_masked(
 #[test]
 fn encodings() {
     for encoding in ENCODINGS {
+        if encoding.name.contains("HTML") {
+            check_masked("0._0aa0a&a", ["", ""], *encoding, str::to_owned, &[]);
+        }
         for secret in [TOKEN, PASSWORD] {
             for before in ["", "u", "u:", "user:"] {
                 for after in ["", "@", "@host"] {
@@ -420,6 +458,36 @@ fn encodings() {
                         let layout = |text: &str| fold(text, width, line_break);
                         check_masked(secret, around, *encoding, layout, &[]);
                     }
+                }
+            }
+        }
+    }
+}
+
+/// A secret in a mail is masked, wherever its lines end.
+#[test]
+fn quoted_printable() {
+    let escape_all = |byte: u8| format!("={byte:02X}");
+    let escape_few = |byte: u8| match byte {
+        b'=' | 0x80.. => format!("={byte:02X}"),
+        byte => char::from(byte).to_string(),
+    };
+    let escapes: [&dyn Fn(u8) -> String; 2] = [&escape_all, &escape_few];
+    for escape in escapes {
+        for secret in [TOKEN, PASSWORD, "with=3D=and=equals="] {
+            for width in [1, 2, 7, 76] {
+                for line_break in ["=\n", "=\r\n"] {
+                    let text = format!("key={secret}=!");
+                    let letters: Vec<String> = text.bytes().map(escape).collect();
+                    let lines = letters.chunks(width).map(<[String]>::concat);
+                    let printed = lines.collect::<Vec<_>>().join(line_break);
+                    let shown = masked(&[secret], &[printed.as_bytes()]);
+                    let halves = printed.as_bytes().split_at(printed.len() / 2 + 1);
+                    assert_eq!(masked(&[secret], &[halves.0, halves.1]), shown);
+                    assert!(
+                        shown.contains("***") && shown.len() < 40,
+                        "{width} {printed:?}: {shown:?}"
+                    );
                 }
             }
         }

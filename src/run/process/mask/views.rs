@@ -7,6 +7,7 @@ use super::classes::{Class, classify_text};
 use super::escapes::{Decoder, Symbol, UNESCAPE, decode};
 use super::finder::{Finder, MaskError, Search};
 use super::forms::Forms;
+use super::quoted_printable::QuotedPrintable;
 
 /// The shortest first number of a line that is an offset in a dump.
 const MIN_OFFSET_DIGITS: usize = 6;
@@ -16,7 +17,9 @@ const MIN_OFFSET_DIGITS: usize = 6;
 pub(super) struct Finders {
     plain: Option<Finder>,
     text: Option<Finder>,
+    quoted: Option<Finder>,
     base64: Option<Finder>,
+    base32: Option<Finder>,
     hex: Option<Finder>,
     dump: Option<Finder>,
 }
@@ -27,7 +30,9 @@ impl Finders {
         let finders = Self {
             plain: Finder::new(forms.plain)?,
             text: Finder::new(forms.text)?,
+            quoted: Finder::new(forms.quoted)?,
             base64: Finder::new(forms.base64)?,
+            base32: Finder::new(forms.base32)?,
             hex: Finder::new(forms.hex)?,
             dump: Finder::new(forms.dump)?,
         };
@@ -43,7 +48,10 @@ pub(super) struct Views<'m> {
     /// Decodes escapes, from the outermost to the innermost.
     unescape: [Decoder; 4],
     text: Option<Search<'m>>,
+    unquote: QuotedPrintable,
+    quoted: Option<Search<'m>>,
     base64: Option<Search<'m>>,
+    base32: Option<Search<'m>>,
     /// A zero, which may be the beginning of `0x`.
     hex_zero: Option<Symbol>,
     hex: Option<Search<'m>>,
@@ -59,7 +67,10 @@ impl<'m> Views<'m> {
             plain: search(&finders.plain),
             unescape: UNESCAPE.map(Decoder::new),
             text: search(&finders.text),
+            unquote: QuotedPrintable::default(),
+            quoted: search(&finders.quoted),
             base64: search(&finders.base64),
+            base32: search(&finders.base32),
             hex_zero: None,
             hex: search(&finders.hex),
             dump_line: DumpLine::default(),
@@ -69,11 +80,15 @@ impl<'m> Views<'m> {
 
     /// Adds bytes, and the parts of the output that are secret to `found`.
     pub(super) fn push(&mut self, bytes: &[u8], found: &mut Vec<(u64, u64)>) {
-        let has_encoded = self.text.is_some() || self.base64.is_some() || self.hex.is_some();
+        let encoded = [&self.text, &self.base64, &self.base32, &self.hex];
+        let has_encoded = encoded.into_iter().any(Option::is_some);
         for byte in bytes {
             let symbol = Symbol::new(*byte, self.position);
             self.position += 1;
             feed(&mut self.plain, Class::Kept(*byte), &symbol, found);
+            let quoted = &mut self.quoted;
+            let mut output = |class, symbol: &Symbol| feed(quoted, class, symbol, found);
+            self.unquote.push(symbol, &mut output);
             self.push_dump(&symbol, found);
             if has_encoded {
                 self.push_encoded(symbol, found);
@@ -99,19 +114,31 @@ impl<'m> Views<'m> {
         if let Some(zero) = self.hex_zero.take() {
             feed(&mut self.hex, Class::Kept(b'0'), &zero, found);
         }
+        let quoted = &mut self.quoted;
+        self.unquote
+            .finish(&mut |class, symbol: &Symbol| feed(quoted, class, symbol, found));
         let unescaped = decode(&mut self.unescape, Vec::new(), true);
         self.push_unescaped(&unescaped, found);
     }
 
     /// Returns up to where the output cannot be part of a secret that has not ended.
     pub(super) fn settled(&self) -> u64 {
-        let searches = [&self.plain, &self.text, &self.base64, &self.hex, &self.dump];
+        let searches = [
+            &self.plain,
+            &self.text,
+            &self.quoted,
+            &self.base64,
+            &self.base32,
+            &self.hex,
+            &self.dump,
+        ];
         let searches = searches.into_iter().flatten();
         let decoders = self.unescape.iter();
         searches
             .flat_map(|search| [search.held_from(), search.dropped_from()])
             .chain(decoders.map(Decoder::held_from))
             .chain([self.hex_zero.map(|zero| zero.start)])
+            .chain([self.unquote.held_from()])
             .flatten()
             .fold(self.position, u64::min)
     }
@@ -120,6 +147,7 @@ impl<'m> Views<'m> {
         for symbol in symbols {
             feed(&mut self.text, classify_text(symbol), symbol, found);
             feed(&mut self.base64, classify_base64(symbol), symbol, found);
+            feed(&mut self.base32, classify_base32(symbol), symbol, found);
         }
     }
 
@@ -185,6 +213,18 @@ fn classify_base64(symbol: &Symbol) -> Class {
         b'_' => Class::Kept(b'/'),
         byte @ (b'+' | b'/') => Class::Kept(byte),
         byte if byte.is_ascii_alphanumeric() => Class::Kept(byte),
+        b'\\' | b'\'' | b'"' | 0 => Class::Skipped,
+        byte if byte.is_ascii_whitespace() => Class::Space,
+        _ => Class::Other,
+    }
+}
+
+/// Keeps the characters of base32, in upper case.
+fn classify_base32(symbol: &Symbol) -> Class {
+    match symbol.byte {
+        _ if symbol.is_escape_letter => Class::Skipped,
+        byte if byte.is_ascii_alphabetic() => Class::Kept(byte.to_ascii_uppercase()),
+        byte @ b'2'..=b'7' => Class::Kept(byte),
         b'\\' | b'\'' | b'"' | 0 => Class::Skipped,
         byte if byte.is_ascii_whitespace() => Class::Space,
         _ => Class::Other,

@@ -163,6 +163,49 @@ fn a_writable_path_around_something_protected_is_refused() {
     }
 }
 
+/// Nor may a command write to a file or a folder that git's configuration names, wherever that is:
+/// git would run what the command put there.
+#[test]
+fn files_that_git_reads_are_not_writable() {
+    let world = World::outside_of_tmp();
+    let policy = "[environments]\ndev = { isolation = \"files\" }\n\
+                  [components.api]\npaths = [\"api/**\"]\nwritable = [\"~/loot\"]\n\
+                  apply = 'echo x > $HOME/loot/ran'\n";
+    let site = Site::new(&world, User::Current, policy, &[]);
+    let home = site.home("").display().to_string();
+    let home = home.trim_end_matches('/');
+    std::fs::create_dir_all(site.home("other/hooks")).unwrap();
+    std::fs::write(site.home("loot/present"), "[user]\n\tname = x\n").unwrap();
+    let nested = "[include]\n\tpath = ../loot/nested\n";
+    std::fs::write(site.home("other/nested"), nested).unwrap();
+    std::fs::write(site.home("other/harmless"), "[user]\n\tname = x\n").unwrap();
+    std::os::unix::fs::symlink(site.home("loot"), site.home("other/link")).unwrap();
+    for (key, value, code) in [
+        ("include.path", "HOME/loot/present", 1),
+        ("include.path", "~/loot/missing", 1),
+        ("include.path", "HOME/other/link/file", 1),
+        ("include.path", "../../home/loot/relative", 1),
+        ("include.path", "HOME/other/nested", 1),
+        ("includeIf.gitdir:/nowhere/.path", "~/loot/conditional", 1),
+        ("includeIf.onbranch:x.path", "~/loot/conditional", 1),
+        ("core.hooksPath", "~/loot", 1),
+        ("core.hooksPath", "HOME/loot/hooks", 1),
+        ("core.hooksPath", "../home/loot/hooks", 1),
+        ("include.path", "HOME/other/harmless", 0),
+        ("core.hooksPath", "HOME/other/hooks", 0),
+    ] {
+        let repo = &site.project.ci.repo;
+        let value = value.replace("HOME", home);
+        repo.git(&["config", key, &value]).ok();
+        let run = site.run("git-deploy run dev --all --yes").fails(code);
+        let is_refused = run.words_of_err().contains("must not be");
+        assert_eq!(is_refused, code == 1, "{key} {value}: {run}");
+        let has_run = std::fs::remove_file(site.home("loot/ran")).is_ok();
+        assert_eq!(has_run, code == 0, "{key} {value}: {run}");
+        repo.git(&["config", "--unset", key]).ok();
+    }
+}
+
 /// Every command may write to `/tmp`, so a repository there cannot be protected.
 #[test]
 fn a_repository_below_tmp_is_refused() {
