@@ -23,12 +23,25 @@ pub fn explain_unverifiable(problems: &[LedgerProblem]) -> CliError {
     let mut reasons: Vec<&str> = unknown.map(|check| check.detail.as_str()).collect();
     reasons.sort_unstable();
     reasons.dedup();
-    CliError::new(
+    let failure = CliError::new(
         ErrorKind::CannotTell,
         "not all of the remote's ledgers can be verified here: nothing was written",
-    )
-    .because(reasons.join("\n"))
-    .hint("git fetch")
+    );
+    let failure = if reasons.is_empty() {
+        failure
+    } else {
+        failure.because(reasons.join("\n"))
+    };
+    let removals = problems.iter().filter_map(|problem| match &problem.fault {
+        LedgerFault::Broken { removal, .. } => removal.clone(),
+        _ => None,
+    });
+    let failure = removals.fold(failure, CliError::hint);
+    if problems.iter().all(LedgerProblem::is_broken) {
+        failure.hint("git deploy sync")
+    } else {
+        failure.hint("git fetch")
+    }
 }
 
 /// Describes one problem of a remote's ledger in one line.
@@ -53,6 +66,9 @@ pub fn describe_problem(problem: &LedgerProblem) -> String {
             let name = ledger.ref_name();
             format!("{name} of the remote is not a ledger: {why}; {kept_entry} is kept")
         }
+        LedgerFault::Broken { why, .. } => format!(
+            "cannot tell where the remote's ledger {ledger} is: {why}; {kept_entry} is kept"
+        ),
         LedgerFault::Dependent { id, on, named } => format!(
             "{} of the remote depends on {}, which is not accepted; {kept_entry} is kept",
             format_entry_name(ledger, *id),
@@ -133,6 +149,9 @@ pub fn suggest_fixes(problems: &[LedgerProblem], ui: &Ui) -> Vec<String> {
 
 /// Returns the commands that fix one problem.
 fn suggest_fix(problem: &LedgerProblem, remote: &str) -> [Option<String>; 2] {
+    if let LedgerFault::Broken { removal, .. } = &problem.fault {
+        return [removal.clone(), Some("git deploy sync".to_owned())];
+    }
     if problem.is_undecided() {
         return [None, None];
     }
