@@ -6,6 +6,7 @@ use super::{CliError, ErrorKind, Ui};
 use crate::domain::command_line::quote_word;
 use crate::domain::verdict::CheckResult;
 use crate::git::Repository;
+use crate::ledger::ledger_refs::JunkRef;
 use crate::ledger::recovery::RECOVERED_SETTING;
 use crate::ledger::sync::{LedgerFault, LedgerProblem};
 use crate::view;
@@ -127,10 +128,27 @@ pub fn report_junk(repository: &Repository, remote: &str, ui: &Ui) -> Vec<String
     let lines = junk.iter().map(|junk| {
         let line = junk.describe();
         ui.eprint_warning(&line);
-        ui.eprint(format_args!("  → {}", junk.removal(remote)));
+        for command in suggest_junk_removal(repository, remote, junk) {
+            ui.eprint(format_args!("  → {command}"));
+        }
         line
     });
     lines.collect()
+}
+
+/// Returns the commands that remove a ref that is not a ledger: from the remote and, in a mirror
+/// clone, from the clone, where git would keep it.
+fn suggest_junk_removal(repository: &Repository, remote: &str, junk: &JunkRef) -> Vec<String> {
+    let removal = junk.removal(remote);
+    match removal.strip_prefix("git push ") {
+        // Git does not push a single ref to a mirror.
+        Some(push) if repository.is_mirror_of(remote) => {
+            let setting = quote_word(&format!("remote.{remote}.mirror=false"));
+            let push = format!("git -c {setting} push {push}");
+            std::iter::once(push).chain(junk.local_removal()).collect()
+        }
+        _ => vec![removal],
+    }
 }
 
 /// Returns the commands that fix these problems, each once.
