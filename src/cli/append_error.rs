@@ -10,6 +10,7 @@ use super::unverified_ledgers::explain_local_error;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::verdict::Decision;
 use crate::git::{Error as GitError, Repository};
+use crate::ledger::PREFIX;
 use crate::ledger::sync::{LedgerFault, LedgerProblem, SyncError, SyncResult, sync, sync_usable};
 use crate::ledger::writer::{AppendError, AppendFailure, RefusedEntry};
 use crate::view;
@@ -153,16 +154,21 @@ fn sync_with(
     ui: &Ui,
 ) -> Result<SyncResult, CliError> {
     let message = "cannot read this repository";
-    let tips = repository.tips().context(ErrorKind::CannotTell, message)?;
+    let refs = repository
+        .ledger_refs_below(PREFIX)
+        .context(ErrorKind::CannotTell, message)?;
     let configured = repository
         .config_string(REMOTE_SETTING)
         .context(ErrorKind::CannotTell, message)?;
     let synced = sync(repository, remote);
     report_junk(repository, remote, ui);
+    if let Ok(Some(error)) = synced.as_ref().map(|synced| &synced.notes_error) {
+        ui.eprint_warning(format_args!("the notes were not updated: {error}"));
+    }
     synced.map_err(|error| {
         let all_deleted = match &error {
             SyncError::Problems(problems) => {
-                problems.len() == tips.len() && problems.iter().all(|it| it.fault == LedgerFault::Deleted)
+                problems.len() == refs.tips.len() && problems.iter().all(|it| it.fault == LedgerFault::Deleted)
             }
             _ => false,
         };
@@ -251,6 +257,6 @@ pub fn explain_sync_error(ui: &Ui, error: SyncError) -> CliError {
         .because(error)
         .hint("compare with a colleague's clone: git config deploy.root"),
         other => CliError::new(ErrorKind::CannotTell, "cannot bring the ledgers up to date")
-            .because(other),
+            .because(other.into_git()),
     }
 }

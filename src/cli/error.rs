@@ -109,7 +109,7 @@ impl CliError {
 
     /// Sets the cause.
     ///
-    /// If the cause is a lock file, also adds the hints for it.
+    /// If the cause is a lock file or a broken ref, also adds the hints for it.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let source = source.into();
@@ -118,6 +118,10 @@ impl CliError {
             Some(git::Error::Locked(lock)) => Some(lock.clone()),
             _ => None,
         };
+        let removal = source
+            .downcast_ref::<git::Error>()
+            .and_then(git::Error::removal);
+        self.hints.extend(removal);
         self.source = Some(source);
         match lock {
             Some(lock) => self

@@ -6,6 +6,7 @@ use super::{CliError, ErrorKind, Ui};
 use crate::domain::command_line::quote_word;
 use crate::domain::verdict::CheckResult;
 use crate::git::Repository;
+use crate::ledger::ledger_refs::JunkRef;
 use crate::ledger::recovery::RECOVERED_SETTING;
 use crate::ledger::sync::{LedgerFault, LedgerProblem};
 use crate::view;
@@ -23,12 +24,25 @@ pub fn explain_unverifiable(problems: &[LedgerProblem]) -> CliError {
     let mut reasons: Vec<&str> = unknown.map(|check| check.detail.as_str()).collect();
     reasons.sort_unstable();
     reasons.dedup();
-    CliError::new(
+    let failure = CliError::new(
         ErrorKind::CannotTell,
         "not all of the remote's ledgers can be verified here: nothing was written",
-    )
-    .because(reasons.join("\n"))
-    .hint("git fetch")
+    );
+    let failure = if reasons.is_empty() {
+        failure
+    } else {
+        failure.because(reasons.join("\n"))
+    };
+    let removals = problems.iter().filter_map(|problem| match &problem.fault {
+        LedgerFault::Broken { removal, .. } => removal.clone(),
+        _ => None,
+    });
+    let failure = removals.fold(failure, CliError::hint);
+    if problems.iter().all(LedgerProblem::is_broken) {
+        failure.hint("git deploy sync")
+    } else {
+        failure.hint("git fetch")
+    }
 }
 
 /// Describes one problem of a remote's ledger in one line.
@@ -53,6 +67,9 @@ pub fn describe_problem(problem: &LedgerProblem) -> String {
             let name = ledger.ref_name();
             format!("{name} of the remote is not a ledger: {why}; {kept_entry} is kept")
         }
+        LedgerFault::Broken { why, .. } => format!(
+            "cannot tell where the remote's ledger {ledger} is: {why}; {kept_entry} is kept"
+        ),
         LedgerFault::Dependent { id, on, named } => format!(
             "{} of the remote depends on {}, which is not accepted; {kept_entry} is kept",
             format_entry_name(ledger, *id),
@@ -111,10 +128,27 @@ pub fn report_junk(repository: &Repository, remote: &str, ui: &Ui) -> Vec<String
     let lines = junk.iter().map(|junk| {
         let line = junk.describe();
         ui.eprint_warning(&line);
-        ui.eprint(format_args!("  → {}", junk.removal(remote)));
+        for command in suggest_junk_removal(repository, remote, junk) {
+            ui.eprint(format_args!("  → {command}"));
+        }
         line
     });
     lines.collect()
+}
+
+/// Returns the commands that remove a ref that is not a ledger: from the remote and, in a mirror
+/// clone, from the clone, where git would keep it.
+fn suggest_junk_removal(repository: &Repository, remote: &str, junk: &JunkRef) -> Vec<String> {
+    let removal = junk.removal(remote);
+    match removal.strip_prefix("git push ") {
+        // Git does not push a single ref to a mirror.
+        Some(push) if repository.is_mirror_of(remote) => {
+            let setting = quote_word(&format!("remote.{remote}.mirror=false"));
+            let push = format!("git -c {setting} push {push}");
+            std::iter::once(push).chain(junk.local_removal()).collect()
+        }
+        _ => vec![removal],
+    }
 }
 
 /// Returns the commands that fix these problems, each once.
@@ -133,6 +167,9 @@ pub fn suggest_fixes(problems: &[LedgerProblem], ui: &Ui) -> Vec<String> {
 
 /// Returns the commands that fix one problem.
 fn suggest_fix(problem: &LedgerProblem, remote: &str) -> [Option<String>; 2] {
+    if let LedgerFault::Broken { removal, .. } = &problem.fault {
+        return [removal.clone(), Some("git deploy sync".to_owned())];
+    }
     if problem.is_undecided() {
         return [None, None];
     }

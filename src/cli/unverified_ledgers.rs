@@ -20,7 +20,7 @@ pub fn describe_local_problem(problem: &LedgerProblem) -> String {
             format!("its ref is at {tip}, which does not contain {verified}, verified last")
         }
         LedgerFault::Rewound => "it does not begin with the genesis of this project".to_owned(),
-        LedgerFault::NotALedger { why, .. } => why.clone(),
+        LedgerFault::NotALedger { why, .. } | LedgerFault::Broken { why, .. } => why.clone(),
         LedgerFault::Dependent { id, on, named } => {
             let entry = format_entry_name(ledger, *id);
             format!(
@@ -52,6 +52,41 @@ pub fn describe_local_problem(problem: &LedgerProblem) -> String {
 
 /// Returns the commands that fix ledgers here that are not verified.
 pub fn suggest_local_remedies(repository: &Repository, problems: &[LedgerProblem]) -> Vec<String> {
+    let (broken, problems): (Vec<&LedgerProblem>, Vec<&LedgerProblem>) =
+        problems.iter().partition(|problem| problem.is_broken());
+    let mut remedies = suggest_replacing(repository, &broken);
+    // What depends on a broken ledger is used again once that one is restored.
+    let is_fixed_by_that = |problem: &LedgerProblem| matches!(&problem.fault, LedgerFault::Dependent { on, .. } if broken.iter().any(|it| it.ledger == *on));
+    let others: Vec<&LedgerProblem> = problems
+        .into_iter()
+        .filter(|problem| !is_fixed_by_that(problem))
+        .collect();
+    for remedy in suggest_verifying(repository, &others) {
+        if !remedies.contains(&remedy) {
+            remedies.push(remedy);
+        }
+    }
+    remedies
+}
+
+/// Returns the commands that remove broken refs and bring their ledgers back.
+fn suggest_replacing(repository: &Repository, broken: &[&LedgerProblem]) -> Vec<String> {
+    let removals = broken.iter().filter_map(|problem| match &problem.fault {
+        LedgerFault::Broken { removal, .. } => removal.clone(),
+        _ => None,
+    });
+    let mut remedies: Vec<String> = removals.collect();
+    if broken.is_empty() || has_ledger_remote(repository) {
+        remedies.extend((!broken.is_empty()).then(|| "git deploy sync".to_owned()));
+    } else {
+        let kept = broken.iter().filter(|problem| problem.kept_tip.is_some());
+        remedies.extend(kept.map(|problem| suggest_restoring(repository, problem)));
+    }
+    remedies
+}
+
+/// Returns the commands after which refs that can be read are verified.
+fn suggest_verifying(repository: &Repository, problems: &[&LedgerProblem]) -> Vec<String> {
     let Some(first) = problems.first() else {
         return Vec::new();
     };
@@ -68,7 +103,7 @@ pub fn suggest_local_remedies(repository: &Repository, problems: &[LedgerProblem
         return vec!["git deploy sync".to_owned()];
     }
     // A ledger that depends on another one is used again once that one is restored.
-    let depends = |problem: &&LedgerProblem| matches!(problem.fault, LedgerFault::Dependent { .. });
+    let depends = |problem: &LedgerProblem| matches!(problem.fault, LedgerFault::Dependent { .. });
     problems
         .iter()
         .filter(|problem| !depends(problem))
@@ -112,6 +147,7 @@ pub fn explain_local_error(repository: &Repository, error: SyncError) -> CliErro
                     "compare with a colleague's clone: git config {PIN_SETTING}"
                 ))
         }
-        other => CliError::new(ErrorKind::CannotTell, "cannot read the ledgers").because(other),
+        other => CliError::new(ErrorKind::CannotTell, "cannot read the ledgers")
+            .because(other.into_git()),
     }
 }

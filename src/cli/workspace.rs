@@ -58,10 +58,8 @@ impl Workspace {
     pub fn open(ui: &Ui) -> Result<Self, CliError> {
         let repository = open_repository()?;
         let remote = find_remote(&repository, ui)?;
-        let was_never_fetched = repository
-            .tip(&LedgerName::policy())
-            .context(ErrorKind::CannotTell, "cannot read the ledgers")?
-            .is_none();
+        // If the ref is broken, the project was fetched; what follows reports it.
+        let was_never_fetched = matches!(repository.tip(&LedgerName::policy()), Ok(None));
         if let Some(remote) = remote.as_deref().filter(|_| was_never_fetched) {
             let synced = sync_usable_ledgers(&repository, remote, ui)?;
             super::sync_report::report_trust(&repository, &synced, ui)?;

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::domain::command_line::quote_word;
 use crate::domain::id::Oid;
 use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Rule};
@@ -40,6 +41,9 @@ pub enum Error {
     /// The repository belongs to another user, and its settings could run programs.
     #[error("{} belongs to another user, and its settings could run programs", .0.display())]
     OtherOwner(PathBuf),
+    /// A file of the git folder is a link to some other file.
+    #[error("{} is a link to a file with another name: replace it with the right file", .0.display())]
+    LinkedFile(PathBuf),
     /// The working directory is in a bare repository, which the user's settings forbid to find there.
     #[error("cannot use the bare repository {}: safe.bareRepository is 'explicit'", .0.display())]
     BareRepository(PathBuf),
@@ -107,6 +111,24 @@ pub enum Error {
         name: String,
         /// What is wrong with it.
         why: &'static str,
+    },
+    /// The ref exists, but it is unknown or unsafe where it points.
+    #[error("the ref {name} is broken: {why}")]
+    BrokenRef {
+        /// Its full name.
+        name: String,
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A line of `packed-refs` is malformed, so that it is unknown which refs exist.
+    #[error("line {line} of {} is not a ref", path.display())]
+    PackedRefs {
+        /// The file.
+        path: PathBuf,
+        /// The number of the line, from 1.
+        line: usize,
     },
     /// Another writer moved the ref first.
     #[error("another process moved the ref {name} in the meantime")]
@@ -234,6 +256,28 @@ impl Error {
             Check::unknown
         };
         make_check(rule, self.to_string())
+    }
+
+    /// Returns the command that removes what is broken in the repository, if a user can remove it.
+    ///
+    /// Git's own commands refuse to delete a ref whose file is malformed.
+    pub fn removal(&self) -> Option<String> {
+        match self {
+            Self::BrokenRef { path, .. } => {
+                let command = if path.is_dir() && !path.is_symlink() {
+                    "rm -r"
+                } else {
+                    "rm"
+                };
+                let path = quote_word(&path.display().to_string());
+                Some(format!("{command} {path}"))
+            }
+            Self::PackedRefs { path, line } => Some(format!(
+                "sed -i.bak {line}d {}",
+                quote_word(&path.display().to_string())
+            )),
+            _ => None,
+        }
     }
 
     /// Checks whether another writer moved the ref first: the caller must read it and decide again.

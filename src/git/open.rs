@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::{Error, Result};
+use super::linked_files::{refuse_linked_files, refuse_linked_files_around};
 use super::object_store::OBJECT_LIMIT;
 use super::quarantine::{HookEnvironment, Quarantine};
 use super::repo::Repository;
@@ -68,6 +69,7 @@ impl Repository {
             reduced: open_options()?,
         };
         let mut upwards = gix::discover::upwards::Options::default().apply_environment();
+        refuse_linked_files_around(&directory)?;
         // A ceiling that is not above the directory has no effect.
         upwards.match_ceiling_dir_or_error = false;
         let gix = gix::ThreadSafeRepository::discover_opts(&directory, upwards, trust);
@@ -97,6 +99,7 @@ impl Repository {
     /// Opens a git folder, with the objects of a push if a hook's environment is given.
     fn open_with(git_dir: &Path, environment: Option<&HookEnvironment>) -> Result<Self> {
         let git_dir = canonicalize(git_dir)?;
+        refuse_linked_files(&git_dir)?;
         let gix = open_options()?
             .open_path_as_is(true)
             .open(&git_dir)
@@ -110,6 +113,8 @@ impl Repository {
         environment: Option<&HookEnvironment>,
     ) -> Result<Self> {
         refuse_unsupported(&gix)?;
+        // In a linked worktree this is another folder.
+        refuse_linked_files(gix.common_dir())?;
         let quarantine = match environment {
             Some(environment) => Quarantine::enter(&mut gix, environment)?,
             None => None,

@@ -9,7 +9,7 @@ use gix::bstr::ByteSlice as _;
 use gix::refs::{FullNameRef, Target};
 
 use super::error::{Error, Result};
-use super::refs::{direct_target, is_not_found};
+use super::refs::direct_target;
 use super::repo::Repository;
 use crate::domain::id::Oid;
 
@@ -39,9 +39,8 @@ impl Repository {
     /// be used.
     ///
     /// # Errors
-    /// Fails if a ref is broken: then it is unknown what the ref is.
+    /// Fails if it is unknown which refs exist.
     pub fn list_all_refs(&self, prefix: &str) -> Result<Vec<ListedRef>> {
-        let to_error = || Error::library(format!("listing {prefix}"));
         if !prefix.starts_with("refs/") || !prefix.ends_with('/') {
             return Err(Error::InvalidRef {
                 name: prefix.to_owned(),
@@ -49,10 +48,10 @@ impl Repository {
             });
         }
         let mut refs = BTreeMap::new();
-        let mut add = |name: &FullNameRef, target: &Target| {
+        let mut add = |name: &FullNameRef, target: Result<Target>| {
             // A loose ref comes first, and is newer than a packed one of the same name.
             refs.entry(name.as_bstr().to_vec())
-                .or_insert_with(|| read_listed_ref(name, target));
+                .or_insert_with(|| self.describe_ref(name, target));
             if refs.len() > LIST_LIMIT {
                 return Err(Error::limit_exceeded(
                     format!("the number of refs below {prefix}"),
@@ -61,38 +60,31 @@ impl Repository {
             }
             Ok(())
         };
-        let relative: &gix::path::RelativePath = prefix.as_bytes().try_into().map_err(to_error())?;
-        let loose = self.gix.refs.loose_iter_prefixed(relative);
-        for reference in loose.map_err(Error::library(format!("listing {prefix}")))? {
-            let reference = match reference {
-                // Another process packed it in the meantime. The packed refs are read afterwards.
-                Err(error) if is_not_found(&error) => continue,
-                reference => reference.map_err(to_error())?,
-            };
-            add(reference.name.as_ref(), &reference.target)?;
-        }
-        if let Some(packed) = self.gix.refs.open_packed_buffer().map_err(to_error())? {
-            for reference in packed.iter_prefixed(prefix.into()).map_err(to_error())? {
-                let reference = reference.map_err(to_error())?;
-                add(reference.name, &Target::Object(reference.target()))?;
+        for name in self.list_loose_names(prefix)? {
+            // If there is none, another process packed it in the meantime. The packed refs are read
+            // afterwards.
+            if let Some(target) = self.read_loose_ref(name.as_ref()).transpose() {
+                add(name.as_ref(), target)?;
             }
         }
+        self.visit_packed_refs(prefix, |name, target| add(name, Ok(target)))?;
         Ok(refs.into_values().collect())
     }
-}
 
-/// Reads the name and the target of a ref.
-fn read_listed_ref(name: &FullNameRef, target: &Target) -> ListedRef {
-    let name = name.as_bstr();
-    let target = match name.to_str() {
-        Ok(name) => direct_target(name, target),
-        Err(_) => Err(Error::InvalidRef {
+    /// Returns the name and the target of a ref.
+    fn describe_ref(&self, full_name: &FullNameRef, target: Result<Target>) -> ListedRef {
+        let name = full_name.as_bstr();
+        let target = match name.to_str() {
+            Ok(name) => target
+                .and_then(|target| direct_target(name, self.loose_ref_path(full_name), &target)),
+            Err(_) => Err(Error::InvalidRef {
+                name: name.to_string(),
+                why: "its name is not UTF-8",
+            }),
+        };
+        ListedRef {
             name: name.to_string(),
-            why: "its name is not UTF-8",
-        }),
-    };
-    ListedRef {
-        name: name.to_string(),
-        target,
+            target,
+        }
     }
 }

@@ -3,8 +3,6 @@
 //! Only one ref moves at a time: a transaction over several is not atomic if the process dies.
 //! Symbolic refs are refused: a hook would check their names, but git would move their targets.
 
-use std::io::ErrorKind;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,21 +40,14 @@ fn parse_full_name(name: &str) -> Result<FullName> {
     FullName::try_from(name).map_err(|_| invalid_ref("git does not allow this name"))
 }
 
-/// Checks whether an error, or one of its causes, is that a file does not exist.
-pub(super) fn is_not_found(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).any(|error| {
-        let error = error.downcast_ref::<std::io::Error>();
-        error.is_some_and(|error| error.kind() == ErrorKind::NotFound)
-    })
-}
-
 /// Returns the object that a ref points to. A symbolic ref is an error.
-pub(super) fn direct_target(name: &str, target: &Target) -> Result<Oid> {
+pub(super) fn direct_target(name: &str, path: PathBuf, target: &Target) -> Result<Oid> {
     match target {
         Target::Object(id) => Ok(from_gix(id)),
-        Target::Symbolic(_) => Err(Error::InvalidRef {
+        Target::Symbolic(_) => Err(Error::BrokenRef {
             name: name.to_owned(),
-            why: "it is a symbolic ref, and its target could move without being checked. Delete it with git symbolic-ref --delete",
+            path,
+            why: "it is a symbolic ref, and its target could move without being checked",
         }),
     }
 }
@@ -66,34 +57,21 @@ impl Repository {
     /// such ref. Symbolic and broken refs are errors.
     pub fn read_ref(&self, name: &str) -> Result<Option<Oid>> {
         let full_name = parse_full_name(name)?;
-        let to_error = || Error::library(format!("reading {name}"));
         // Read the loose ref first, then packed-refs: in the other order, a concurrent
         // `git pack-refs` could lead to an outdated value.
-        let loose = self
-            .gix
-            .refs
-            .try_find_loose(full_name.as_ref())
-            .map_err(to_error())?;
-        // gix also tries refs/heads/<name> and the like: only the exact name counts.
-        if let Some(loose) = loose.filter(|loose| loose.name == full_name) {
-            return direct_target(name, &loose.target).map(Some);
+        match self.read_loose_ref(full_name.as_ref())? {
+            Some(target) => {
+                let path = self.loose_ref_path(full_name.as_ref());
+                direct_target(name, path, &target).map(Some)
+            }
+            None => self.read_packed_ref(name),
         }
-        self.read_packed_ref(name)
     }
 
     /// Reads the object that `packed-refs` has for a ref. Ignores a loose ref.
     pub fn read_packed_ref(&self, name: &str) -> Result<Option<Oid>> {
         let full_name = parse_full_name(name)?;
-        let to_error = || Error::library(format!("reading {name}"));
-        // Opened for every read: gix keeps its copy while the file's timestamp is unchanged, and
-        // two writes can fall into one tick.
-        let Some(packed) = self.gix.refs.open_packed_buffer().map_err(to_error())? else {
-            return Ok(None);
-        };
-        let reference = packed.try_find(full_name.as_ref()).map_err(to_error())?;
-        Ok(reference
-            .filter(|reference| reference.name == full_name.as_ref())
-            .map(|reference| from_gix(&reference.target())))
+        self.find_packed_ref(full_name.as_ref())
     }
 
     /// Returns the name at the end of a chain of symbolic refs, up to 5 as in git; `None` if `name`
@@ -109,51 +87,17 @@ impl Repository {
         for steps in 0..=SYMBOLIC_STEPS {
             // A name that git does not allow is not read: its path could lead anywhere.
             let next = match <&FullNameRef>::try_from(current.as_bstr()) {
-                Ok(full_name) => self.read_loose_symref_target(full_name)?,
+                Ok(full_name) => self.read_loose_ref(full_name)?,
                 Err(_) => None,
             };
             match next {
-                Some(next) => current = next,
-                None => return Ok((steps > 0).then_some(current)),
+                Some(Target::Symbolic(next)) => current = next.as_bstr().to_vec(),
+                _ => return Ok((steps > 0).then_some(current)),
             }
         }
         Err(invalid_ref(
             "its chain of symbolic refs is circular or too long",
         ))
-    }
-
-    /// Returns the target of a loose ref, if the ref is symbolic.
-    fn read_loose_symref_target(&self, name: &FullNameRef) -> Result<Option<Vec<u8>>> {
-        let path = self
-            .common_dir()
-            .join(std::ffi::OsStr::from_bytes(name.as_bstr()));
-        let metadata = match std::fs::symlink_metadata(&path) {
-            Ok(metadata) => metadata,
-            Err(error)
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
-            {
-                return Ok(None);
-            }
-            Err(error) => return Err(Error::io("reading", &path)(error)),
-        };
-        if metadata.is_symlink() {
-            let why = "its file is a symbolic link, and the link's target could change without being checked. Replace the link with a copy of the file";
-            return Err(Error::InvalidRef {
-                name: name.as_bstr().to_string(),
-                why,
-            });
-        }
-        if !metadata.is_file() {
-            return Ok(None);
-        }
-        let text = match std::fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("reading", &path)(error)),
-        };
-        Ok(text
-            .strip_prefix(b"ref:")
-            .map(|target| target.trim_ascii().to_vec()))
     }
 
     /// Moves a ref from `old` (`None`: it must not exist) to `new`, with one reflog line.
@@ -234,12 +178,23 @@ impl Repository {
             // folder, or replaced packed-refs.
             attempts += 1;
             if attempts == MOVE_ATTEMPTS || deadline.has_passed() {
-                return self
-                    .find_blocking_lock(name)
-                    .map_or(result, |lock| Err(Error::Locked(lock)));
+                return self.explain_failed_move(&full_name).map_or(result, Err);
             }
             std::thread::sleep(Duration::from_millis(10 * attempts));
         }
+    }
+
+    /// Returns what blocks this ref: a lock file, or a folder in the place of its file.
+    fn explain_failed_move(&self, name: &FullName) -> Option<Error> {
+        let path = self.loose_ref_path(name.as_ref());
+        let lock = self.find_blocking_lock(&name.as_bstr().to_string());
+        lock.map(Error::Locked).or_else(|| {
+            path.is_dir().then(|| Error::BrokenRef {
+                name: name.as_bstr().to_string(),
+                path,
+                why: "a folder is in the place of its file",
+            })
+        })
     }
 
     /// Returns the lock file that blocks this ref, if any.

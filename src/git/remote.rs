@@ -62,10 +62,12 @@ impl Repository {
     /// remote no longer has, so that a deleted ledger is noticed. Fetches no tags, submodules or
     /// anything else that git's settings would add.
     ///
+    /// Leaves out refs that are broken here or on the remote. Returns those of the remote.
+    ///
     /// # Errors
     /// Fails and removes nothing if the answer lists no refs at all, although an earlier fetch found
     /// some. With git's dumb HTTP protocol, the page of a proxy looks like an empty repository.
-    pub fn fetch(&self, remote: &str, refspecs: &[&str]) -> Result<()> {
+    pub fn fetch(&self, remote: &str, refspecs: &[&str]) -> Result<Vec<String>> {
         let Some(known) = self.find_fetched_ref(refspecs)? else {
             return self.fetch_refs(remote, refspecs);
         };
@@ -97,26 +99,73 @@ impl Repository {
             }) else {
                 continue;
             };
-            let output = self
-                .git("for-each-ref")
+            // The target can end in the beginning of a name.
+            let folder = target.rfind('/').and_then(|end| target.get(..=end));
+            let listed = self.list_all_refs(folder.unwrap_or(target))?;
+            let names = listed.iter().filter_map(|listed| {
+                let name = listed.name.strip_prefix(target)?;
                 // Git itself adds a symbolic ref, the remote's default branch.
-                .args(["--count=2", "--format=%(refname) %(symref)"])
-                .arg(target)
-                .run()?
-                .into_stdout()?;
-            let listed = String::from_utf8_lossy(&output);
-            let name = listed.lines().find_map(|line| line.strip_suffix(' '));
-            if let Some(name) = name.and_then(|name| name.strip_prefix(target)) {
+                listed.target.is_ok().then_some(name)
+            });
+            if let Some(name) = names.min() {
                 return Ok(Some(format!("{source}{name}")));
             }
         }
         Ok(None)
     }
 
-    /// Runs `git fetch` once.
-    fn fetch_refs(&self, remote: &str, refspecs: &[&str]) -> Result<()> {
+    /// Fetches refspecs. If that fails because refs are broken, here or on the remote, leaves them
+    /// alone and fetches the others. Returns those of the remote.
+    fn fetch_refs(&self, remote: &str, refspecs: &[&str]) -> Result<Vec<String>> {
         self.store_empty_tree()?;
-        self.git_with_settings(&[NEGOTIATION], "fetch")
+        let failure = match self.run_fetch(remote, refspecs, &[], &[]) {
+            Err(failure @ Error::CommandFailed { .. }) => failure,
+            result => return result.map(|()| Vec::new()),
+        };
+        self.require_valid_packed_refs()?;
+        let here = self.find_broken_refs();
+        // Git lists a broken ref with an id of zeros.
+        let listed = self.ls_remote(remote, &["refs/*"]).unwrap_or_default();
+        let there = listed.into_iter().filter(|(_, id)| id.is_zero());
+        let there: Vec<String> = there.map(|(name, _)| name).collect();
+        if here.is_empty() && there.is_empty() {
+            return Err(failure);
+        }
+        self.run_fetch(remote, refspecs, &here, &there)
+            .map(|()| there)
+    }
+
+    /// Lists the refs here that make git stop: their files are malformed, or the objects that they
+    /// point to are missing.
+    fn find_broken_refs(&self) -> Vec<String> {
+        let refs = self.list_all_refs("refs/").unwrap_or_default();
+        let broken = refs.into_iter().filter(|listed| match &listed.target {
+            Ok(id) => !self.exists(*id),
+            Err(_) => true,
+        });
+        broken.map(|listed| listed.name).collect()
+    }
+
+    /// Runs `git fetch` once, without the refs that are broken here or on the remote.
+    fn run_fetch(
+        &self,
+        remote: &str,
+        refspecs: &[&str],
+        here: &[String],
+        there: &[String],
+    ) -> Result<()> {
+        // Otherwise git stops at the first ref whose object it cannot read.
+        let hidden = here.iter().map(|name| format!("fetch.hideRefs={name}"));
+        let settings: Vec<String> = std::iter::once(NEGOTIATION.to_owned())
+            .chain(hidden)
+            .collect();
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        let sources = here
+            .iter()
+            .filter_map(|name| find_source(refspecs, name))
+            .chain(there.iter().cloned());
+        let excluded = sources.map(|name| format!("^{name}"));
+        self.git_with_settings(&settings, "fetch")
             .args([
                 "--quiet",
                 "--prune",
@@ -128,6 +177,7 @@ impl Repository {
             .arg("--refmap=")
             .args(["--end-of-options", remote])
             .args(refspecs)
+            .args(excluded)
             .run()?
             .into_stdout()?;
         Ok(())
@@ -228,7 +278,10 @@ impl Repository {
         };
         match refs.get(name).copied() {
             Some(id) if id == commit => PushOutcome::Accepted { messages },
-            found if is_refused && found != expected => PushOutcome::LostRace { found },
+            // A ref that is broken there has an id of zeros: no other writer moved it.
+            found if is_refused && found != expected && !found.is_some_and(|id| id.is_zero()) => {
+                PushOutcome::LostRace { found }
+            }
             _ if is_refused => PushOutcome::Rejected {
                 is_undecided: is_undecided(&messages),
                 messages,
@@ -279,6 +332,15 @@ impl Repository {
         }
         Ok(refs)
     }
+}
+
+/// Returns the remote's ref that these refspecs fetch to `target`.
+fn find_source(refspecs: &[&str], target: &str) -> Option<String> {
+    refspecs.iter().find_map(|refspec| {
+        let (source, pattern) = refspec.trim_start_matches('+').split_once(':')?;
+        let rest = target.strip_prefix(pattern.strip_suffix('*')?)?;
+        Some(format!("{}{rest}", source.strip_suffix('*')?))
+    })
 }
 
 /// Returns the flag and the summary of the line that `--porcelain` prints for a ref:

@@ -5,7 +5,7 @@
 
 use super::{INCOMING, PREFIX, Tips};
 use crate::domain::command_line::quote_word;
-use crate::domain::id::EntryId;
+use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
 use crate::git::error::Result;
@@ -16,6 +16,19 @@ use crate::git::repo::Repository;
 pub struct JunkRef {
     /// The full name on the repository that it belongs to, such as `refs/deploy/x/y`.
     name: String,
+    /// The command that removes it here, if it is broken: git cannot delete it.
+    local_removal: Option<String>,
+}
+
+/// The ref of a ledger that is broken: where the ledger ends is unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenLedgerRef {
+    /// The ledger.
+    pub ledger: LedgerName,
+    /// What is wrong, with the ref's name.
+    pub why: String,
+    /// The command that removes the ref.
+    pub removal: Option<String>,
 }
 
 impl JunkRef {
@@ -32,6 +45,18 @@ impl JunkRef {
         let is_typed = |character: char| character.is_ascii_graphic();
         let is_typable = self.name.chars().all(is_typed);
         is_typable.then(|| quote_word(&self.name))
+    }
+
+    /// Checks whether the ref's file is malformed.
+    pub fn is_broken(&self) -> bool {
+        self.local_removal.is_some()
+    }
+
+    /// Returns the command that removes the ref from this repository; `None` if its name cannot be
+    /// typed.
+    pub fn local_removal(&self) -> Option<String> {
+        let delete = || Some(format!("git update-ref --no-deref -d {}", self.word()?));
+        self.local_removal.clone().or_else(delete)
     }
 
     /// Returns the command that removes the ref from a remote.
@@ -53,39 +78,73 @@ impl JunkRef {
 pub struct LedgerRefs {
     /// The tips of the ledgers. A tip can be any object.
     pub tips: Tips,
+    /// The refs of ledgers that are broken.
+    pub broken: Vec<BrokenLedgerRef>,
     /// The other refs.
     pub junk: Vec<JunkRef>,
+}
+
+impl LedgerRefs {
+    /// Records that the remote's ref of this full name is broken there. Its last fetched tip may be
+    /// outdated.
+    pub(super) fn mark_as_broken_there(&mut self, name: &str) {
+        let ledger = name.strip_prefix(PREFIX).map(str::parse::<LedgerName>);
+        if let Some(Ok(ledger)) = ledger {
+            self.tips.remove(&ledger);
+            self.broken.push(BrokenLedgerRef {
+                ledger,
+                why: format!("the remote's ref {name} is broken"),
+                removal: Some("on the server: git-deploy server check".to_owned()),
+            });
+        }
+    }
 }
 
 impl Repository {
     /// Returns the tips of all ledgers. Ignores refs that are no ledgers; see
     /// [`Repository::ledger_refs_below`].
-    pub fn tips(&self) -> Result<Tips> {
-        self.tips_below(PREFIX)
-    }
-
-    /// Returns the tips of the ledgers below another prefix.
-    pub fn tips_below(&self, prefix: &str) -> Result<Tips> {
-        Ok(self.ledger_refs_below(prefix)?.tips)
-    }
-
-    /// Returns the tips of the ledgers below a prefix, and the refs that are no ledgers.
     ///
     /// # Errors
     /// Fails if the ref of a ledger is symbolic or broken. If such a ledger were ignored, it would
     /// look as if it had no entries.
+    pub fn tips(&self) -> Result<Tips> {
+        let mut tips = Tips::new();
+        for (name, target) in self.list_named_refs(PREFIX)? {
+            if let Ok(ledger) = name.parse::<LedgerName>() {
+                tips.insert(ledger, EntryId(target?));
+            }
+        }
+        Ok(tips)
+    }
+
+    /// Returns the tips of the ledgers below a prefix, the refs of ledgers that are broken, and the
+    /// refs that are no ledgers.
     pub fn ledger_refs_below(&self, prefix: &str) -> Result<LedgerRefs> {
         let mut refs = LedgerRefs::default();
-        for listed in self.list_all_refs(prefix)? {
-            let short = listed.name.strip_prefix(prefix).unwrap_or(&listed.name);
-            match short.parse::<LedgerName>() {
-                Ok(ledger) => drop(refs.tips.insert(ledger, EntryId(listed.target?))),
-                Err(_) => refs.junk.push(JunkRef {
-                    name: format!("{PREFIX}{short}"),
+        for (name, target) in self.list_named_refs(prefix)? {
+            match (name.parse::<LedgerName>(), target) {
+                (Ok(ledger), Ok(tip)) => drop(refs.tips.insert(ledger, EntryId(tip))),
+                (Ok(ledger), Err(error)) => refs.broken.push(BrokenLedgerRef {
+                    ledger,
+                    why: error.to_string(),
+                    removal: error.removal(),
+                }),
+                (Err(_), target) => refs.junk.push(JunkRef {
+                    name: format!("{PREFIX}{name}"),
+                    local_removal: target.err().and_then(|error| error.removal()),
                 }),
             }
         }
         Ok(refs)
+    }
+
+    /// Lists the refs below a prefix, by their names after it.
+    fn list_named_refs(&self, prefix: &str) -> Result<Vec<(String, Result<Oid>)>> {
+        let listed = self.list_all_refs(prefix)?.into_iter();
+        let shorten = |name: &str| name.strip_prefix(prefix).unwrap_or(name).to_owned();
+        Ok(listed
+            .map(|listed| (shorten(&listed.name), listed.target))
+            .collect())
     }
 
     /// Returns the remote's refs that are no ledgers, as of the last fetch.

@@ -7,11 +7,12 @@
 
 use std::collections::BTreeSet;
 
+use super::ledger_refs::LedgerRefs;
 use super::sync::problem::{LedgerFault, LedgerProblem, SyncError};
 use super::sync::ref_moves::record_push;
 use super::sync::verify::verify_remote_ledgers;
 use super::verified_tips::VerifiedTips;
-use super::{INCOMING, Project, Tips};
+use super::{INCOMING, PREFIX, Project, Tips};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::git::error::Result;
@@ -83,34 +84,39 @@ impl Repository {
     /// ledger that does not verify is a problem in the result.
     pub fn local_ledgers(&self) -> std::result::Result<LocalLedgers, SyncError> {
         let recorded = self.read_verified_tips();
-        let refs = self.tips()?;
+        let refs = self.ledger_refs_below(PREFIX)?;
         let pinned = self.pinned_project()?;
         // A record of another project than the pinned one proves nothing. Without a pin, a
         // repository whose ledgers were all deleted begins again.
-        let is_abandoned = refs.is_empty() && pinned.is_none();
+        let is_abandoned = refs.tips.is_empty() && refs.broken.is_empty() && pinned.is_none();
         let recorded = recorded.filter(|recorded| {
             !is_abandoned && pinned.is_none_or(|pinned| pinned == recorded.project)
         });
-        if recorded.as_ref().is_some_and(|it| it.tips == refs) || is_abandoned {
+        let is_verified =
+            refs.broken.is_empty() && recorded.as_ref().is_some_and(|it| it.tips == refs.tips);
+        if is_verified || is_abandoned {
             return Ok(LocalLedgers {
-                tips: refs,
+                tips: refs.tips,
                 problems: Vec::new(),
             });
         }
-        let Some(project) = find_local_project(self, recorded.as_ref(), pinned, &refs)? else {
-            return Ok(LocalLedgers::default());
+        let Some(project) = find_local_project(self, recorded.as_ref(), pinned, &refs.tips)? else {
+            return Ok(LocalLedgers {
+                tips: Tips::new(),
+                problems: LedgerProblem::of_broken_refs(refs.broken, &Tips::new()).collect(),
+            });
         };
         Ok(verify_refs(self, &project, recorded.as_ref(), &refs)?)
     }
 }
 
 /// Returns the ledgers that no longer contain the tip that was verified last, for an audit, which
-/// verifies everything else itself.
+/// verifies everything else itself. Leaves out those whose refs are broken.
 pub fn find_rewound(repository: &Repository) -> std::result::Result<Vec<LedgerProblem>, SyncError> {
     let Some(recorded) = repository.read_verified_tips() else {
         return Ok(Vec::new());
     };
-    let refs = repository.tips()?;
+    let refs = repository.ledger_refs_below(PREFIX)?;
     if repository
         .pinned_project()?
         .is_some_and(|pinned| pinned != recorded.project)
@@ -119,7 +125,10 @@ pub fn find_rewound(repository: &Repository) -> std::result::Result<Vec<LedgerPr
     }
     let mut problems = Vec::new();
     for (ledger, verified) in recorded.tips {
-        let tip = refs.get(&ledger).copied();
+        if refs.broken.iter().any(|it| it.ledger == ledger) {
+            continue;
+        }
+        let tip = refs.tips.get(&ledger).copied();
         let fault = match tip {
             None => LedgerFault::Deleted,
             Some(tip) if tip == verified => continue,
@@ -162,7 +171,7 @@ fn verify_refs(
     repository: &Repository,
     project: &Project,
     recorded: Option<&VerifiedTips>,
-    refs: &Tips,
+    refs: &LedgerRefs,
 ) -> Result<LocalLedgers> {
     let mut verified = recorded.map(|it| it.tips.clone()).unwrap_or_default();
     let is_server = repository.has_config(ADMIN_SETTING);
@@ -178,9 +187,9 @@ fn verify_refs(
     // After an undecided entry no ledger moves: what depends on it is undecided, too.
     let undecided = problems
         .iter()
-        .find(|problem| problem.is_undecided())
+        .find(|problem| problem.is_undecided() && !problem.is_broken())
         .map(|problem| problem.fault.clone());
-    for (ledger, tip) in refs {
+    for (ledger, tip) in &refs.tips {
         let is_open = verified.get(ledger) != Some(tip)
             && problems.iter().all(|problem| problem.ledger != *ledger);
         if let Some(fault) = undecided.clone().filter(|_| is_open) {
@@ -198,7 +207,7 @@ fn verify_refs(
     };
     repository.record_verified_tips(recorded, &verified);
     let mut tips = verified.tips;
-    tips.retain(|ledger, tip| refs.get(ledger) == Some(tip));
+    tips.retain(|ledger, tip| refs.tips.get(ledger) == Some(tip));
     Ok(LocalLedgers { tips, problems })
 }
 
@@ -212,7 +221,7 @@ fn advance_incoming(
 ) -> Result<()> {
     let Some(incoming) = repository.read_ref(&format!("{INCOMING}{ledger}"))? else {
         // The first entries of a ledger, brought by git itself since the last sync.
-        let has_synced = !repository.tips_below(INCOMING)?.is_empty();
+        let has_synced = !repository.list_all_refs(INCOMING)?.is_empty();
         return if has_synced && is_new {
             record_push(repository, ledger, tip)
         } else {

@@ -73,9 +73,7 @@ pub fn sync_usable(
     repository: &Repository,
     remote: &str,
 ) -> std::result::Result<SyncResult, SyncError> {
-    // If a ref with an invalid name makes this fail, the refs that the fetch removes are not
-    // restored below.
-    let incoming_before = repository.tips_below(INCOMING).unwrap_or_default();
+    let incoming_before = repository.ledger_refs_below(INCOMING)?.tips;
     let mut synced = sync_once(repository, remote)?;
     if synced
         .problems
@@ -95,9 +93,9 @@ pub fn sync_usable(
             ..second
         };
     }
-    let lacks_history =
-        synced.problems.iter().any(LedgerProblem::is_undecided) && repository.is_shallow()?;
-    if lacks_history && synced.problems.iter().all(LedgerProblem::is_undecided) {
+    let lacks_facts = |problem: &LedgerProblem| problem.is_undecided() && !problem.is_broken();
+    let lacks_history = synced.problems.iter().any(lacks_facts) && repository.is_shallow()?;
+    if lacks_history && synced.problems.iter().all(lacks_facts) {
         return Err(SyncError::Shallow(synced.problems));
     }
     let is_of_policy = |problem: &LedgerProblem| problem.ledger.is_policy();
@@ -130,8 +128,8 @@ fn sync_once(repository: &Repository, remote: &str) -> std::result::Result<SyncR
     // Read before the fetch, so that a concurrent push by this program does not look like a rewound
     // remote.
     let local = repository.local_ledgers()?;
-    let branches = format!("+refs/heads/*:refs/remotes/{remote}/*");
-    fetch_with_retries(
+    let branches = format!("+refs/heads/*:{}*", repository.branch_folder(remote));
+    let broken_there = fetch_with_retries(
         repository,
         remote,
         // Ledgers first: they are never deleted, so one of them shows that the remote has answered.
@@ -147,7 +145,7 @@ fn sync_once(repository: &Repository, remote: &str) -> std::result::Result<SyncR
             },
         }
     })?;
-    match accept_fetched(repository, &local) {
+    match accept_fetched(repository, &local, &broken_there) {
         Err(SyncError::Git(Error::Shallow)) => Err(SyncError::Shallow(Vec::new())),
         accepted => accepted,
     }
@@ -155,7 +153,11 @@ fn sync_once(repository: &Repository, remote: &str) -> std::result::Result<SyncR
 
 /// Fetches, and retries if a ref could not be moved because another process fetches or pushes in
 /// the same clone.
-fn fetch_with_retries(repository: &Repository, remote: &str, refspecs: &[&str]) -> Result<()> {
+fn fetch_with_retries(
+    repository: &Repository,
+    remote: &str,
+    refspecs: &[&str],
+) -> Result<Vec<String>> {
     for attempt in 1..FETCH_ATTEMPTS {
         match repository.fetch(remote, refspecs) {
             // Git exits with 1 if some refs were not updated, and with 128 for other failures.
@@ -174,11 +176,15 @@ fn fetch_with_retries(repository: &Repository, remote: &str, refspecs: &[&str]) 
 fn accept_fetched(
     repository: &Repository,
     local: &LocalLedgers,
+    broken_there: &[String],
 ) -> std::result::Result<SyncResult, SyncError> {
     let mut tips = local.last_verified_tips();
-    let incoming = repository.tips_below(INCOMING)?;
+    let mut incoming = repository.ledger_refs_below(INCOMING)?;
+    for name in broken_there {
+        incoming.mark_as_broken_there(name);
+    }
     let mut synced = SyncResult::default();
-    let Some(trusted) = find_trusted_project(repository, &tips, &incoming)? else {
+    let Some(trusted) = find_trusted_project(repository, &tips, &incoming.tips)? else {
         return Ok(synced);
     };
     synced.pinned = trusted.newly_pinned;
@@ -191,13 +197,24 @@ fn accept_fetched(
         repository.add_missing_tags(&moved.ledger, &moved.missing_tags)?;
         // A ref that is not verified is where something else has moved it.
         let unverified = local.problems.iter().find(|it| it.ledger == moved.ledger);
+        // The broken ref stays until the user has removed it; the next sync then brings the ledger.
+        if unverified.is_some_and(LedgerProblem::is_broken) {
+            return Ok(());
+        }
         let old = unverified.map_or(moved.old, |problem| problem.remote_tip);
         move_ledger(repository, &moved.ledger, old, moved.new)?;
         synced.moved.push(moved);
         Ok(())
     })?;
     restore_unverified(repository, local, &tips, &mut synced)?;
-    accept_fetched_notes(repository)?;
+    // Nothing is decided on notes, so their ref being broken stops nothing.
+    match accept_fetched_notes(repository) {
+        Err(error @ Error::BrokenRef { .. }) => {
+            let removal = error.removal().unwrap_or_default();
+            synced.notes_error = Some(format!("{error}: {removal}"));
+        }
+        accepted => accepted?,
+    }
     synced.tips = tips;
     Ok(synced)
 }
@@ -279,7 +296,7 @@ impl Repository {
     pub fn has_remote_lost_notes(&self) -> Result<bool> {
         Ok(self.read_ref(NOTES_REF)?.is_some()
             && self.read_ref(NOTES_INCOMING)?.is_none()
-            && !self.tips_below(INCOMING)?.is_empty())
+            && !self.list_all_refs(INCOMING)?.is_empty())
     }
 }
 
@@ -291,8 +308,8 @@ pub fn find_known_problems(
     repository: &Repository,
 ) -> std::result::Result<Vec<LedgerProblem>, SyncError> {
     // Problems of the refs here are reported separately.
-    let incoming = repository.tips_below(INCOMING)?;
-    if incoming.is_empty() {
+    let incoming = repository.ledger_refs_below(INCOMING)?;
+    if incoming.tips.is_empty() && incoming.broken.is_empty() {
         return Ok(Vec::new());
     }
     let mut tips = repository.local_ledgers()?.last_verified_tips();

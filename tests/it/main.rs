@@ -13,6 +13,7 @@ mod harness;
 
 mod attacks;
 mod bad_input;
+mod broken_refs;
 mod ci_recipes;
 mod cli;
 mod commit_stories;

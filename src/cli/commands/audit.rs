@@ -19,13 +19,13 @@ use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::text::sanitize;
 use crate::domain::verdict::CheckResult;
-use crate::git::{Error, Repository};
+use crate::git::Repository;
 use crate::input_file::open_regular_file;
 use crate::ledger::audit::{self, AuditFinding, AuditPlan, AuditRemark, FindingKind, RemarkKind};
 use crate::ledger::facts::FactGatherer;
 use crate::ledger::local_ledgers::find_rewound;
 use crate::ledger::sync::{SyncError, find_known_problems};
-use crate::ledger::{Project, Tips};
+use crate::ledger::{PREFIX, Project, Tips};
 use crate::view;
 use crate::view::audit::{AuditDocument, AuditSection};
 
@@ -82,17 +82,16 @@ const REPORT_LIMIT: u64 = 64 << 20;
 /// Runs the audit, prints the report, and fails if anything was found.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let repository = open_repository()?;
-    let tips = repository.tips().map_err(|error| {
-        // A ref under refs/deploy/ whose name is not a ledger's was created by hand: this is
-        // wrong, not merely undetermined.
-        let kind = if matches!(error, Error::InvalidRef { .. }) {
-            ErrorKind::Denied
-        } else {
-            ErrorKind::CannotTell
-        };
-        CliError::new(kind, "cannot read the ledgers").because(error)
-    })?;
-    if tips.is_empty() {
+    let refs = repository
+        .ledger_refs_below(PREFIX)
+        .context(ErrorKind::CannotTell, "cannot read the ledgers")?;
+    if let Some(policy) = refs.broken.iter().find(|it| it.ledger.is_policy()) {
+        let failure = CliError::new(ErrorKind::CannotTell, "cannot read the policy")
+            .because(policy.why.as_str());
+        return Err(policy.removal.iter().cloned().fold(failure, CliError::hint));
+    }
+    let tips = refs.tips;
+    if tips.is_empty() && refs.broken.is_empty() {
         return Err(CliError::new(
             ErrorKind::CannotTell,
             "there are no ledgers in this repository",

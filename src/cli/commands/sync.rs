@@ -6,7 +6,7 @@ use crate::cli::repository::{REMOTE_SETTING, find_remote, open_repository};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_error, sync_report};
 use crate::git::Repository;
 use crate::ledger::ledger_refs::JunkRef;
-use crate::ledger::sync::{SyncError, SyncResult};
+use crate::ledger::sync::{LedgerProblem, SyncError, SyncResult};
 
 /// Fetch the ledgers, verify new entries and show them
 #[derive(clap::Args)]
@@ -39,11 +39,11 @@ pub fn run(_: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     if ui.json() {
         sync_report::print_sync_document(&repository, remote.as_deref(), &synced, ui)?;
-        return refuse_junk(&repository);
+        return require_usable_refs(&repository, ui);
     }
     if let Some(remote) = &remote {
         sync_report::print_sync_table(&repository, remote, &synced, ui)?;
-        return refuse_junk(&repository);
+        return require_usable_refs(&repository, ui);
     }
     // `init` also sets it, to an empty value, if the repository has no remote.
     let is_configured = repository
@@ -63,6 +63,21 @@ pub fn run(_: &Args, ui: &Ui) -> Result<(), CliError> {
         "{reason}: the ledgers exist only in this repository."
     ));
     Ok(())
+}
+
+/// Fails if the ref of a ledger here is broken, so that it could not be updated, or if the remote has
+/// refs that are no ledgers.
+fn require_usable_refs(repository: &Repository, ui: &Ui) -> Result<(), CliError> {
+    let ledgers = repository
+        .local_ledgers()
+        .map_err(|error| append_error::explain_sync_error(ui, error))?;
+    let mut broken = ledgers.problems;
+    broken.retain(LedgerProblem::is_broken);
+    if !broken.is_empty() {
+        let error = SyncError::Local(broken);
+        return Err(append_error::explain_sync_error(ui, error));
+    }
+    refuse_junk(repository)
 }
 
 /// Fails if the remote has refs that are no ledgers, which were reported with the commands that

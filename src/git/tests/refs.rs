@@ -166,11 +166,11 @@ fn symbolic_refs_are_refused() {
     scratch.git(&["symbolic-ref", NAME, "refs/heads/main"]);
     assert!(matches!(
         repository.read_ref(NAME),
-        Err(Error::InvalidRef { .. })
+        Err(Error::BrokenRef { .. })
     ));
     assert!(matches!(
         repository.list_refs("refs/deploy/"),
-        Err(Error::InvalidRef { .. })
+        Err(Error::BrokenRef { .. })
     ));
     for old in [None, Some(one)] {
         assert!(

@@ -126,7 +126,12 @@ pub fn audit(
         }
     }
     let notes = plan.notes.then(|| {
-        let unreadable = find_partly_readable(&index, &ledgers);
+        let broken = repository
+            .ledger_refs_below(super::PREFIX)
+            .unwrap_or_default()
+            .broken;
+        let mut unreadable = find_partly_readable(&index, &ledgers);
+        unreadable.extend(broken.iter().map(|broken| &broken.ledger));
         notes::check_notes(
             repository,
             &index,

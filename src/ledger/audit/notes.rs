@@ -169,12 +169,16 @@ fn find_ends(
     findings: &mut Vec<AuditFinding>,
 ) -> Option<HashMap<usize, usize>> {
     let mut ends = HashMap::new();
+    let mut broken = 0;
     for (ledger, covered) in covers {
         if let Some((number, position)) = index
             .chain(ledger)
             .and_then(|(number, chain)| Some((number, chain.position(*covered)?)))
         {
             ends.insert(number, position);
+        } else if index.chain(ledger).is_none() && unreadable.contains(ledger) {
+            // Its ref is broken, which is reported.
+            broken += 1;
         } else {
             findings.push(match index.contains(repository, ledger, *covered) {
                 // The unread part of the ledger may contain the commit, so this is no failure.
@@ -188,7 +192,7 @@ fn find_ends(
             });
         }
     }
-    (ends.len() == covers.len()).then_some(ends)
+    (ends.len() + broken == covers.len()).then_some(ends)
 }
 
 /// Returns the number of positions of each ledger, by its number.

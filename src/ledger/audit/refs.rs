@@ -20,6 +20,7 @@ pub fn check_refs(repository: &Repository) -> Vec<AuditFinding> {
     let failure = |detail| AuditFinding::new(FindingKind::Refs, CheckResult::Fail, detail);
     let mut findings: Vec<AuditFinding> =
         find_grafts(repository).map(failure).into_iter().collect();
+    findings.extend(find_broken(repository));
     for check in [find_junk, find_replaced] {
         match check(repository) {
             Ok(details) => {
@@ -40,12 +41,28 @@ pub fn check_refs(repository: &Repository) -> Vec<AuditFinding> {
 fn find_junk(repository: &Repository) -> Result<Vec<String>> {
     let junk = repository.ledger_refs_below(PREFIX)?.junk;
     let describe = |junk: crate::ledger::ledger_refs::JunkRef| {
-        let removal = junk
-            .word()
-            .map(|word| format!(": git update-ref -d {word}"));
+        let removal = junk.local_removal().map(|removal| format!(": {removal}"));
         format!("{}{}", junk.describe(), removal.unwrap_or_default())
     };
     Ok(junk.into_iter().map(describe).collect())
+}
+
+/// Returns a finding for each ledger whose ref is broken.
+fn find_broken(repository: &Repository) -> Vec<AuditFinding> {
+    // If the refs cannot be listed, the junk cannot be either, which is a finding.
+    let refs = repository.ledger_refs_below(PREFIX).unwrap_or_default();
+    let describe = |broken: crate::ledger::ledger_refs::BrokenLedgerRef| {
+        let removal = broken.removal.map(|removal| format!(": {removal}"));
+        AuditFinding {
+            ledger: Some(broken.ledger),
+            ..AuditFinding::new(
+                FindingKind::Refs,
+                CheckResult::Unknown,
+                format!("{}{}", broken.why, removal.unwrap_or_default()),
+            )
+        }
+    };
+    refs.broken.into_iter().map(describe).collect()
 }
 
 /// Describes the refs that replace objects.

@@ -194,7 +194,8 @@ impl FactGatherer<'_> {
     }
 
     fn read_branch_tip(&self, branch: &BranchName, remote: Option<&str>) -> Fact<Option<CommitId>> {
-        let remote = remote.map(|remote| format!("refs/remotes/{remote}/{branch}"));
+        let folder = remote.map(|remote| self.repository.branch_folder(remote));
+        let remote = folder.map(|folder| format!("{folder}{branch}"));
         let read = || {
             for name in remote.into_iter().chain([branch.reference()]) {
                 if let Some(id) = self.repository.read_ref(&name)? {

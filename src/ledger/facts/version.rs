@@ -236,10 +236,12 @@ impl FactGatherer<'_> {
 
     fn list_tags(&self, prefix: &str) -> Tags {
         let mut tags = Vec::new();
-        for (name, id) in self.repository.list_refs(prefix)? {
+        for listed in self.repository.list_all_refs(prefix)? {
+            // A broken tag is not on any commit.
+            let Ok(id) = listed.target else { continue };
             if let Some(commit) = self.repository.peel_to_commit(id)? {
                 tags.push(ListedTag {
-                    name,
+                    name: listed.name,
                     object: TagObject(id),
                     commit: CommitId(commit),
                 });

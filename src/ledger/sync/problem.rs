@@ -4,6 +4,8 @@ use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::verdict::{Decision, Verdict};
 use crate::git::error::Error;
+use crate::ledger::Tips;
+use crate::ledger::ledger_refs::BrokenLedgerRef;
 
 /// Why a sync failed.
 #[derive(Debug, thiserror::Error)]
@@ -81,11 +83,34 @@ pub struct LedgerProblem {
 }
 
 impl LedgerProblem {
-    /// Checks whether the ledger is only undecided: a rule lacks a fact, as in a shallow clone.
+    /// Returns the problems of ledgers whose refs are broken. `tips` are those that are kept.
+    pub(in crate::ledger) fn of_broken_refs(
+        broken: Vec<BrokenLedgerRef>,
+        tips: &Tips,
+    ) -> impl Iterator<Item = Self> {
+        broken.into_iter().map(|broken| Self {
+            kept_tip: tips.get(&broken.ledger).copied(),
+            remote_tip: None,
+            ledger: broken.ledger,
+            fault: LedgerFault::Broken {
+                why: broken.why,
+                removal: broken.removal,
+            },
+        })
+    }
+
+    /// Checks whether the ref of the ledger in this repository is broken.
+    pub fn is_broken(&self) -> bool {
+        matches!(self.fault, LedgerFault::Broken { .. })
+    }
+
+    /// Checks whether the ledger is only undecided: a rule lacks a fact, as in a shallow clone, or
+    /// its ref in this repository cannot be read.
     pub fn is_undecided(&self) -> bool {
         match &self.fault {
             LedgerFault::Unverified { verdict, .. } => verdict.decision() == Decision::CannotTell,
             LedgerFault::NotALedger { is_undecided, .. } => *is_undecided,
+            LedgerFault::Broken { .. } => true,
             _ => false,
         }
     }
@@ -97,7 +122,9 @@ impl LedgerProblem {
         let is_replaceable = match &self.fault {
             LedgerFault::Deleted | LedgerFault::Rewound => true,
             LedgerFault::Unverified { .. } | LedgerFault::NotALedger { .. } => !self.is_undecided(),
-            LedgerFault::Dependent { .. } | LedgerFault::Incomplete { .. } => false,
+            LedgerFault::Dependent { .. }
+            | LedgerFault::Incomplete { .. }
+            | LedgerFault::Broken { .. } => false,
         };
         is_replaceable && self.kept_tip.is_some()
     }
@@ -110,6 +137,13 @@ pub enum LedgerFault {
     Deleted,
     /// The remote's tip does not follow our tip.
     Rewound,
+    /// The ref in this repository is broken. It says where the ledger ends, here or on the remote.
+    Broken {
+        /// What is wrong, with the ref's name.
+        why: String,
+        /// The command that removes the ref.
+        removal: Option<String>,
+    },
     /// The remote's ref is not a ledger of this project.
     NotALedger {
         /// Why not.

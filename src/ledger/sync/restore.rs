@@ -24,6 +24,10 @@ pub(super) fn restore_unverified(
     let has_undecided = local.problems.iter().any(LedgerProblem::is_undecided);
     for problem in &local.problems {
         let ledger = &problem.ledger;
+        // It is unknown what a broken ref is, so only the user removes it.
+        if problem.is_broken() {
+            continue;
+        }
         // An undecided ref may be right, and so may one that depends on it.
         let is_dependent = matches!(problem.fault, LedgerFault::Dependent { .. });
         let is_undecided = problem.is_undecided() || (has_undecided && is_dependent);
@@ -33,8 +37,20 @@ pub(super) fn restore_unverified(
                 if is_undecided || at == Some(tip) || repository.read_commit(tip.0).is_err() {
                     continue;
                 }
-                move_ledger(repository, ledger, at, tip)?;
-                synced.restored.push(ledger.clone());
+                match move_ledger(repository, ledger, at, tip) {
+                    Ok(()) => synced.restored.push(ledger.clone()),
+                    // Something is in the place of the ref. The other ledgers can be used.
+                    Err(error @ (Error::BrokenRef { .. } | Error::InvalidRef { .. })) => {
+                        synced.problems.push(LedgerProblem {
+                            fault: LedgerFault::Broken {
+                                why: error.to_string(),
+                                removal: error.removal(),
+                            },
+                            ..problem.clone()
+                        });
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             (Some(_), _) => synced.restored.push(ledger.clone()),
             (None, Some(at)) if !is_undecided => {

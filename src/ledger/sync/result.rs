@@ -19,6 +19,8 @@ pub struct SyncResult {
     pub set_aside: Vec<(LedgerName, String)>,
     /// The problems found.
     pub problems: Vec<LedgerProblem>,
+    /// Why the fetched notes were not accepted.
+    pub notes_error: Option<String>,
     /// The project, if it was pinned by this sync.
     pub pinned: Option<EntryId>,
 }

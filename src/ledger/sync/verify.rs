@@ -15,6 +15,7 @@ use crate::git::repo::Repository;
 use crate::ledger::chain::ChainMembership;
 use crate::ledger::entry_validator::{EntryValidator, ValidatedEntry, ValidationContext};
 use crate::ledger::facts::FactGatherer;
+use crate::ledger::ledger_refs::LedgerRefs;
 use crate::ledger::{Project, Tips};
 
 /// A ledger that moved forward.
@@ -55,10 +56,11 @@ pub(in crate::ledger) fn verify_remote_ledgers(
     repository: &Repository,
     project: &Project,
     tips: &mut Tips,
-    incoming: &Tips,
+    refs: &LedgerRefs,
     mut move_forward: impl FnMut(MovedLedger) -> Result<()>,
 ) -> Result<Vec<LedgerProblem>> {
     let gatherer = FactGatherer::new(repository, project).with_stated_branches();
+    let incoming = &refs.tips;
     let mut verification = RemoteVerification {
         repository,
         validator: EntryValidator::new(repository, gatherer, None),
@@ -81,7 +83,11 @@ pub(in crate::ledger) fn verify_remote_ledgers(
             move_forward(moved)?;
         }
     }
-    Ok(verification.into_problems(tips))
+    // A broken ref is neither deleted nor at a known tip.
+    let mut problems = verification.into_problems(tips);
+    problems.retain(|problem| refs.broken.iter().all(|it| it.ledger != problem.ledger));
+    problems.extend(LedgerProblem::of_broken_refs(refs.broken.clone(), tips));
+    Ok(problems)
 }
 
 impl RemoteVerification<'_> {

@@ -17,6 +17,9 @@ impl Inspector<'_> {
     pub(super) fn check_refs(&mut self) -> git::Result<()> {
         self.check_symbolic_refs();
         if self.is_good(CheckSubject::Refs) {
+            self.check_broken_refs()?;
+        }
+        if self.is_good(CheckSubject::Refs) {
             self.check_junk_refs();
         }
         if self.is_good(CheckSubject::Refs) {
@@ -56,6 +59,24 @@ impl Inspector<'_> {
         }
     }
 
+    /// Reports refs whose files are malformed. Because of any of them, git refuses every push.
+    fn check_broken_refs(&mut self) -> git::Result<()> {
+        let refs = self.repository.list_all_refs("refs/")?;
+        let broken = refs.into_iter().filter_map(|listed| {
+            let error = listed.target.err()?;
+            // A symbolic ref is usable in git.
+            let found = self.repository.symref_target(listed.name.as_bytes());
+            matches!(found, Err(git::Error::BrokenRef { .. })).then_some(error)
+        });
+        let broken: Vec<git::Error> = broken.take(MAX_REPORTED).collect();
+        for error in broken {
+            let remedy = error.removal().unwrap_or_default();
+            let message = format!("{error}, so git refuses every push");
+            self.add_problem(CheckSubject::Refs, message, remedy);
+        }
+        Ok(())
+    }
+
     /// Reports refs below `refs/deploy/` that are no ledgers: those with another name, and those
     /// that lead to something other than a commit.
     fn check_junk_refs(&mut self) {
@@ -72,6 +93,10 @@ impl Inspector<'_> {
                 Some(name) => self.git_command(&format!("update-ref -d {name}")),
                 None => self.git_command("for-each-ref refs/deploy/"),
             };
+            // A broken ref is reported as such.
+            if junk.is_broken() {
+                continue;
+            }
             self.add_problem(CheckSubject::Refs, junk.describe(), remedy);
         }
         for (ledger, tip) in &refs.tips {

@@ -140,6 +140,7 @@ fn symbolic_refs_are_judged_by_their_target() {
     ci.deploy(&["record", "dev"]).ok();
     ci.deploy(&["record", "prod"]).ok();
     alice.push(&["HEAD:refs/heads/prod"]).ok();
+    let one = alice.repo.rev("HEAD");
     let two = project.push("api/x", "two\n");
     let orphan = alice
         .repo
@@ -198,9 +199,14 @@ fn symbolic_refs_are_judged_by_their_target() {
         attacks.fails(&format!("evidence, which is {target}"), || {
             alice.push(&["HEAD:refs/deploy/evidence"])
         });
+        // A deployment depends on it: the content may be yanked there.
         attacks.fails(
-            &format!("a push beside evidence, which is {target}"),
-            || ci.push(&[&format!("{}:refs/deploy/dev", an_entry(ci, "dev"))]),
+            &format!("a deployment beside evidence, which is {target}"),
+            || {
+                let record = ci.a_record(&two, Some(&one));
+                let entry = ci.build("dev", record, None, |_| ());
+                ci.push(&[&format!("{entry}:refs/deploy/dev")])
+            },
         );
         away("refs/deploy/evidence");
     }

@@ -103,7 +103,10 @@ fn open_ledgers(args: &AdoptArgs) -> Result<(Repository, Tips), CliError> {
         error => CliError::new(ErrorKind::Usage, format!("cannot adopt {path}")).because(error),
     })?;
     let tips = repository.tips().map_err(|error| {
-        let kind = if matches!(error, git::Error::InvalidRef { .. }) {
+        let kind = if matches!(
+            error,
+            git::Error::InvalidRef { .. } | git::Error::BrokenRef { .. }
+        ) {
             ErrorKind::Denied
         } else {
             ErrorKind::CannotTell

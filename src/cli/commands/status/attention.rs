@@ -215,15 +215,10 @@ impl<'a> PlacementFinder<'a> {
         let repository = &workspace.repository;
         let mut remote_tips = Vec::new();
         if let Some(remote) = &workspace.remote {
-            // A symbolic ref, such as origin/HEAD, is listed as its target.
-            let listed = repository
-                .git("for-each-ref")
-                .arg("--format=%(objectname)")
-                .arg(format!("refs/remotes/{remote}/"))
-                .run()?
-                .into_stdout()?;
-            let listed = String::from_utf8_lossy(&listed);
-            remote_tips.extend(listed.lines().filter_map(|id| id.parse::<CommitId>().ok()));
+            // A symbolic ref, such as origin/HEAD, repeats a branch, and a broken one has no commit.
+            let listed = repository.list_all_refs(&repository.branch_folder(remote))?;
+            let tips = listed.into_iter().filter_map(|listed| listed.target.ok());
+            remote_tips.extend(tips.map(CommitId));
             remote_tips.sort_unstable();
             remote_tips.dedup();
         }
