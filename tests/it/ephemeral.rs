@@ -148,7 +148,7 @@ fn created_renewed_and_closed() {
     assert!(
         too_long
             .words_of_err()
-            .contains("(ttl 8h) → git deploy expire pr-17 +8h"),
+            .contains("(ttl 8h) hint: git deploy expire pr-17 +8h"),
         "{too_long}"
     );
     project.bob.deploy(&["expire", "prod", "+1h"]).fails(1);

@@ -17,6 +17,7 @@ use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::outcome::OutcomeArgs;
 use crate::cli::baseline::{self, BaselineCommits};
 use crate::cli::deploy_runner::{notify_refusal, report_recorded};
+use crate::cli::deployment_notes::NotesOnce;
 use crate::cli::deployment_request::{
     DeploymentRequest, build_requested, find_dropped_environment, find_environment_policy,
     find_expiry, select_named_or_differing,
@@ -183,13 +184,14 @@ fn record_deployment(
     env: &EnvRef,
     commit: CommitId,
 ) -> Result<(), CliError> {
-    let is_unchanged = Cell::new(false);
+    let (is_unchanged, notes) = (Cell::new(false), NotesOnce::default());
     // The deployment to record. Each attempt to write the entry replaces it.
     let drafted: RefCell<Option<Deployment>> = RefCell::default();
     let inputs = args.deployment.metadata.inputs.read(ui)?;
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
         let mut deployment = build_recorded_deployment(args, ui, env, snapshot, commit)?;
         inputs.apply_to(&mut deployment);
+        notes.report(ui, workspace, env, snapshot, &deployment)?;
         drafted.replace(Some(deployment.clone()));
         let action = if let Some(renewal) = Expire::replacing(&deployment) {
             Action::Expire(renewal)

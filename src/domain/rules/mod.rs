@@ -69,6 +69,7 @@ mod previous_log;
 mod request;
 mod request_kind;
 pub(super) mod rule;
+mod suggestions;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -156,6 +157,7 @@ pub fn evaluate(policy: &Policy, request: &Request<'_>, facts: &Facts, now: Time
         checks: rules
             .into_iter()
             .flat_map(|rule| (rule.definition().check)(&ctx))
+            .map(|check| suggestions::address(&ctx, check))
             .collect(),
     }
 }

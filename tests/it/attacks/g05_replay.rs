@@ -160,7 +160,7 @@ fn entries_belong_to_one_place() {
     project.push("web/x", "one\n");
     ci.deploy(&["record", "dev", "--external"]).ok();
     ci.deploy(&["record", "qa", "--external"]).ok();
-    ci.deploy(&["record", "pr-1"]).ok();
+    ci.deploy(&["record", "pr-1", "--external"]).ok();
     let attacks = AttackRunner::of(&project);
     let old: Vec<String> = ["dev", "qa", "pr", "policy"]
         .iter()
