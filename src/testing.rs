@@ -62,7 +62,7 @@ pub mod domain {
     }
     /// Items of `domain::verdict`.
     pub mod verdict {
-        pub use crate::domain::verdict::{CheckResult, Decision};
+        pub use crate::domain::verdict::{CheckResult, Decision, Rule};
     }
 }
 /// Items of `git`.

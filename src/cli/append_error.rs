@@ -8,7 +8,7 @@ use super::ledger_problems::{
 use super::repository::{REMOTE_SETTING, open_repository};
 use super::unverified_ledgers::explain_local_error;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::verdict::Decision;
+use crate::domain::verdict::{Check, CheckResult, Decision, Rule};
 use crate::git::{Error as GitError, Repository};
 use crate::ledger::PREFIX;
 use crate::ledger::sync::{LedgerFault, LedgerProblem, SyncError, SyncResult, sync, sync_usable};
@@ -90,10 +90,37 @@ fn explain_refusal(ui: &Ui, refusal: RefusedEntry) -> CliError {
             "the rules do not allow it: nothing was written to",
         ),
     };
+    if let Some(error) = explain_state(&refusal) {
+        return error;
+    }
     for line in view::verdict::render_verdict(&refusal.verdict, ui.width()) {
         ui.eprint(line);
     }
     CliError::new(kind, format!("{message} {target}")).with_verdict(refusal.verdict)
+}
+
+/// Returns the error for an entry that only does not fit the state, such as an unlock of something
+/// that is not locked. No rule of the policy refuses it, so the error does not say so.
+fn explain_state(refusal: &RefusedEntry) -> Option<CliError> {
+    let failed = || {
+        let checks = refusal.verdict.checks.iter();
+        checks.filter(|check| check.outcome != CheckResult::Pass)
+    };
+    let is_about_state =
+        |check: &Check| check.rule == Rule::State && check.outcome == CheckResult::Fail;
+    if !failed().all(is_about_state) {
+        return None;
+    }
+    let reasons: Vec<&str> = failed().map(|check| check.detail.as_str()).collect();
+    let error = CliError::new(ErrorKind::Denied, reasons.join("; "));
+    let error = failed().fold(error, |error, check| {
+        match (view::verdict::describe_able(check), &check.remedy) {
+            (Some(request), Some(command)) => error.ask(&request, command),
+            (None, Some(command)) => error.hint(command),
+            (_, None) => error,
+        }
+    });
+    Some(error.with_verdict(refusal.verdict.clone()))
 }
 
 /// Prints the messages of a remote that did not accept an entry, and returns the error.

@@ -53,11 +53,19 @@ pub struct CliError {
     /// What happened; `None` if the command has reported it already.
     message: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
-    hints: Vec<String>,
+    hints: Vec<Hint>,
     /// The verdict of the rules, if they were asked. It has been printed already.
     verdict: Option<Verdict>,
     /// Further text that has been printed already, such as a remote's messages.
     details: Vec<String>,
+}
+
+/// A command to type next.
+#[derive(Debug)]
+struct Hint {
+    /// What stands before it: `hint`, or `ask bob or carol` if the user cannot type it.
+    label: String,
+    command: String,
 }
 
 /// Why a command failed. The exit code gives the kind.
@@ -137,7 +145,20 @@ impl CliError {
     /// Adds a command to try next, such as `git deploy sync`.
     #[must_use]
     pub fn hint(mut self, command: impl Into<String>) -> Self {
-        self.hints.push(command.into());
+        self.hints.push(Hint {
+            label: "hint".to_owned(),
+            command: command.into(),
+        });
+        self
+    }
+
+    /// Adds a command that others can type. `request` names them: `ask bob or carol:`.
+    #[must_use]
+    pub fn ask(mut self, request: &str, command: impl Into<String>) -> Self {
+        self.hints.push(Hint {
+            label: request.trim_end_matches(':').to_owned(),
+            command: command.into(),
+        });
         self
     }
 
@@ -212,7 +233,9 @@ impl CliError {
         }
         for hint in &self.hints {
             text += "\n";
-            text += &format_labelled("  hint", AnsiColor::Cyan.on_default().bold(), hint, None);
+            let label = format!("  {}", hint.label);
+            let style = AnsiColor::Cyan.on_default().bold();
+            text += &format_labelled(&label, style, &hint.command, None);
         }
         Some(text)
     }
@@ -226,7 +249,7 @@ impl CliError {
             exit: self.kind.code(),
             message,
             because: self.list_causes(),
-            r#try: self.hints.clone(),
+            r#try: self.hints.iter().map(|hint| hint.command.clone()).collect(),
             verdict: self.verdict.clone(),
             details: self.details.clone(),
         })

@@ -32,6 +32,7 @@ use crate::ledger::{Project, StateReader, Tips};
 use crate::run::deployment_inputs::DeploymentInputs;
 use crate::run::preview::Previewer;
 use crate::signing::Signer;
+use crate::view::grouping;
 
 /// The hint for a retired key.
 const RETIRED_KEY_HINT: &str = "with the current key: git config deploy.key FILE";
@@ -271,7 +272,11 @@ impl Workspace {
                 ErrorKind::Denied,
                 format!("the policy does not list the key {key}"),
             )
-            .hint("add it under [people] in deploy.toml, then git deploy policy publish")),
+            .because(format!(
+                "{} can add it under [people] in deploy.toml",
+                grouping::list_alternatives(self.policy.admins(&self.project.root_keys))
+            ))
+            .hint("git deploy key show")),
         }
     }
 

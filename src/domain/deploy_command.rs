@@ -122,15 +122,8 @@ impl<'a> DeployCommand<'a> {
     /// Returns whether git-deploy carries the deployment out: the policy has the command that it
     /// needs for one of the components.
     pub fn is_run(&self) -> bool {
-        let has_command = |name: &ComponentName| {
-            self.policy.component(name).is_some_and(|it| {
-                if self.kind == DeploymentKind::Destroy {
-                    it.destroy.is_some()
-                } else {
-                    it.apply.is_some()
-                }
-            })
-        };
+        let is_removal = self.kind == DeploymentKind::Destroy;
+        let has_command = |name: &ComponentName| carries_out(self.policy, name, is_removal);
         let deciding = if self.deciding.is_empty() {
             &self.components
         } else {
@@ -180,6 +173,18 @@ impl fmt::Display for DeployCommand<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns whether git-deploy itself deploys or removes a component: the policy has the command for
+/// it.
+pub fn carries_out(policy: &Policy, component: &ComponentName, is_removal: bool) -> bool {
+    policy.component(component).is_some_and(|it| {
+        if is_removal {
+            it.destroy.is_some()
+        } else {
+            it.apply.is_some()
+        }
+    })
 }
 
 #[cfg(test)]

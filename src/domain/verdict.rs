@@ -3,6 +3,8 @@
 
 use serde::Serialize;
 
+use super::name::Person;
+
 pub use super::rules::rule::Rule;
 
 /// The result of a check.
@@ -30,6 +32,9 @@ pub struct Check {
     /// The command to type next, without a prompt: `git deploy approve prod 2affccc97fa0`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
+    /// Who can type that command; empty if the reader can.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remedy_by: Vec<Person>,
 }
 
 impl Check {
@@ -40,6 +45,7 @@ impl Check {
             outcome: CheckResult::Pass,
             detail: detail.into(),
             remedy: None,
+            remedy_by: Vec::new(),
         }
     }
 
@@ -50,6 +56,7 @@ impl Check {
             outcome: CheckResult::Fail,
             detail: detail.into(),
             remedy: None,
+            remedy_by: Vec::new(),
         }
     }
 
@@ -60,6 +67,7 @@ impl Check {
             outcome: CheckResult::Unknown,
             detail: detail.into(),
             remedy: None,
+            remedy_by: Vec::new(),
         }
     }
 
@@ -67,6 +75,15 @@ impl Check {
     #[must_use]
     pub fn remedy(mut self, command: impl Into<String>) -> Self {
         self.remedy = Some(command.into());
+        self
+    }
+}
+
+impl Check {
+    /// Names the people who can type the command.
+    #[must_use]
+    pub fn remedy_by(mut self, people: impl IntoIterator<Item = Person>) -> Self {
+        self.remedy_by = people.into_iter().collect();
         self
     }
 }

@@ -33,6 +33,9 @@ pub struct DeploymentDetails {
     /// The description of the deployment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<Description>,
+    /// Whether the deployment was made outside git-deploy, although the policy has the commands for it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub external: bool,
     /// The commands that were executed for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<CommandDetails>,
@@ -139,6 +142,7 @@ impl DeploymentDetails {
             labels: deployment.labels.clone(),
             origin: (!deployment.origin.is_empty()).then(|| (&deployment.origin).into()),
             description: deployment.description.clone(),
+            external: deployment.external,
             commands: Vec::new(),
             logs: Vec::new(),
         }
@@ -170,6 +174,7 @@ impl DeploymentDetails {
     pub fn to_phrases(&self) -> Vec<String> {
         let mut phrases = Vec::new();
         phrases.extend(self.describe_description());
+        phrases.extend(self.describe_external());
         phrases.extend(Some(self.summarize()).filter(|it| !it.is_empty()));
         let run_url = self.origin.as_ref().and_then(|it| it.run_url.as_ref());
         phrases.extend(run_url.map(|url| format!("run {url}")));
@@ -189,6 +194,11 @@ impl DeploymentDetails {
         })
     }
 
+    fn describe_external(&self) -> Option<String> {
+        self.external
+            .then(|| "external: made outside git-deploy".to_owned())
+    }
+
     /// Returns the failed commands in one phrase. Leaves out that of an `exec`, whose status the log
     /// shows.
     fn describe_failures(&self) -> Option<String> {
@@ -204,6 +214,7 @@ impl DeploymentDetails {
     pub fn to_lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         lines.extend(self.describe_description());
+        lines.extend(self.describe_external());
         let summary = self.summarize();
         lines.extend((!summary.is_empty()).then_some(summary));
         lines.extend(self.origin.as_ref().map(OriginDetails::to_text));

@@ -43,6 +43,27 @@ pub fn group_with_labels<N: Display, T: PartialEq>(
 /// The maximum number of components that a sentence names. For more, it gives only their number.
 const MAX_IN_SENTENCE: usize = 3;
 
+/// The largest number of alternatives that are named. Further ones are counted.
+const MAX_ALTERNATIVES: usize = 4;
+
+/// Returns `a`, `a or b`, `a, b or c`, or `a, b, c, d or 3 others`.
+pub fn list_alternatives<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
+    let mut names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
+    let last = match names.len().checked_sub(MAX_ALTERNATIVES) {
+        // One more name is not longer than `1 others`.
+        None | Some(0 | 1) => names.pop(),
+        Some(others) => {
+            names.truncate(MAX_ALTERNATIVES);
+            Some(format!("{others} others"))
+        }
+    };
+    match last {
+        Some(last) if names.is_empty() => last,
+        Some(last) => format!("{} or {last}", names.join(", ")),
+        None => String::new(),
+    }
+}
+
 /// Returns the names for use in a sentence, or their number if there are many.
 pub fn list_or_count(names: &[&str]) -> String {
     if names.len() > MAX_IN_SENTENCE {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::symbols::Mark;
-use super::wrap;
+use super::{grouping, wrap};
 use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, CheckResult, Decision, Verdict};
 
@@ -36,6 +36,10 @@ fn render_check(check: &Check, width: Option<usize>) -> Vec<String> {
     let mark = Mark::from_result(check.outcome);
     let head = format!("  {mark} {:<RULE_WIDTH$}  ", check.rule.name());
     let mut lines = wrap::wrap_hanging(&head, &sanitize(&check.detail), width);
+    if let Some(request) = describe_able(check) {
+        let indent = " ".repeat(wrap::display_width(&head));
+        lines.extend(wrap::wrap_hanging(&indent, &request, width));
+    }
     lines.extend(
         check
             .remedy
@@ -43,6 +47,16 @@ fn render_check(check: &Check, width: Option<usize>) -> Vec<String> {
             .map(|it| wrap::render_command(wrap::display_width(&head), &sanitize(it), width)),
     );
     lines
+}
+
+/// Returns the line before a command that the reader cannot type: `ask bob or carol:`.
+pub fn describe_able(check: &Check) -> Option<String> {
+    check.remedy.as_ref()?;
+    if check.remedy_by.is_empty() {
+        return None;
+    }
+    let names = grouping::list_alternatives(&check.remedy_by);
+    Some(format!("ask {names}:"))
 }
 
 /// A verdict in a document: the decision, and the answers that it follows from.

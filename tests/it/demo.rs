@@ -129,7 +129,7 @@ fn things_to_try(sandbox: &Sandbox<'_>) {
     let status = proposed(
         "alice",
         "change api/server.txt, commit, push",
-        "alice$ git deploy record dev && git deploy status",
+        "alice$ git deploy record dev --component api && git deploy status",
     );
     let status = status.ok().text();
     let new = &alice.rev("HEAD")[..7];

@@ -148,7 +148,7 @@ fn created_renewed_and_closed() {
     assert!(
         too_long
             .words_of_err()
-            .contains("(ttl 8h) → git deploy expire pr-17 +8h"),
+            .contains("(ttl 8h) hint: git deploy expire pr-17 +8h"),
         "{too_long}"
     );
     project.bob.deploy(&["expire", "prod", "+1h"]).fails(1);
@@ -361,7 +361,10 @@ fn one_reaper_destroys() {
     let world = World::new();
     let project = begin(&world, "");
     project.ci.deploy(&["run", "pr-1", "--yes"]).ok();
-    project.ci.deploy(&["record", "pr-2", "--start"]).ok();
+    project
+        .ci
+        .deploy(&["record", "pr-2", "--external", "--start"])
+        .ok();
     world.advance("9h");
     let runs: Vec<Run<'_>> = std::thread::scope(|scope| {
         let reap = |member| {
@@ -387,13 +390,16 @@ fn one_reaper_destroys() {
 fn a_refused_renewal_is_an_error() {
     let world = World::new();
     let project = begin(&world, "deployers = \"ci\"");
-    project.ci.deploy(&["record", "pr-1"]).ok();
+    project.ci.deploy(&["record", "pr-1", "--external"]).ok();
     world.advance("1h");
     let before = expires(&project, "pr-1");
-    let refused = project.bob.deploy(&["record", "pr-1"]).fails(1);
+    let refused = project
+        .bob
+        .deploy(&["record", "pr-1", "--external"])
+        .fails(1);
     assert!(refused.err().contains("✗ authorization"), "{refused}");
     assert_eq!(expires(&project, "pr-1"), before);
-    project.ci.deploy(&["record", "pr-1"]).ok();
+    project.ci.deploy(&["record", "pr-1", "--external"]).ok();
     assert_ne!(expires(&project, "pr-1"), before);
 }
 

@@ -73,7 +73,14 @@ fn required_inputs_from_gitlab() {
         "{refused}"
     );
     project.refused(&["inputs"], || {
-        ci.deploy(&["record", "prod", "--start", "--change", "17", "--no-verify"])
+        ci.deploy(&[
+            "record",
+            "prod",
+            "--external",
+            "--change",
+            "17",
+            "--no-verify",
+        ])
     });
     ci.deploy(&["check", "prod"]).fails(1);
     // A job provides the change request and its address. A flag provides the rest.
@@ -136,6 +143,7 @@ fn required_inputs_from_gitlab() {
             "prod",
             "HEAD",
             "--rollback",
+            "--external",
             "--label",
             "ticket=OPS-8",
         ][..],

@@ -73,7 +73,8 @@ impl<'p, 'w> Change<'p, 'w> {
 
     fn record(&self, environment: &str, commit: &str) {
         let ci = &self.project.ci;
-        ci.deploy(&["record", environment, commit]).ok();
+        ci.deploy(&["record", environment, commit, "--external"])
+            .ok();
     }
 
     fn move_main(&self) {
@@ -88,7 +89,10 @@ fn begin<'w>(world: &'w World, policy: &str) -> Project<'w> {
     let project = Project::new(world, policy);
     project.alice.repo.git(&["fetch", "-q"]).ok();
     for environment in ["dev", "qa", "prod"] {
-        project.ci.deploy(&["record", environment]).ok();
+        project
+            .ci
+            .deploy(&["record", environment, "--external"])
+            .ok();
     }
     project
 }

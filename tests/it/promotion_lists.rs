@@ -28,18 +28,18 @@ fn parallel_environments_join() {
     let project = Project::new(&world, POLICY);
     let ci = &project.ci;
     let commit = project.push("web/x", "one\n");
-    ci.deploy(&["record", "dev"]).ok();
+    ci.deploy(&["record", "dev", "--external"]).ok();
     let said = project.refused(&["previous environment"], || {
-        ci.deploy(&["record", "prod", "--no-verify"])
+        ci.deploy(&["record", "prod", "--external", "--no-verify"])
     });
     assert!(
         said.contains(&format!("e2e never ran {}", &commit[..12]))
             && said.contains(&format!("perf never ran {}", &commit[..12])),
         "{said}"
     );
-    ci.deploy(&["record", "e2e"]).ok();
+    ci.deploy(&["record", "e2e", "--external"]).ok();
     let said = project.refused(&["previous environment"], || {
-        ci.deploy(&["record", "prod", "--no-verify"])
+        ci.deploy(&["record", "prod", "--external", "--no-verify"])
     });
     assert!(
         !said.contains("e2e never ran") && said.contains("perf never ran"),
@@ -55,7 +55,8 @@ fn parallel_environments_join() {
         .words_of_err();
     assert!(said.contains("nothing runs in perf yet"), "{said}");
 
-    ci.deploy(&["record", "perf", "--component", "api"]).ok();
+    ci.deploy(&["record", "perf", "--external", "--component", "api"])
+        .ok();
     let said = ci
         .deploy(&["promote", "prod", "--yes"])
         .fails(2)
@@ -67,7 +68,7 @@ fn parallel_environments_join() {
     );
     ci.deploy(&["promote", "prod", "--component", "api", "--yes"])
         .ok();
-    ci.deploy(&["record", "perf"]).ok();
+    ci.deploy(&["record", "perf", "--external"]).ok();
 
     // The same content under another commit is the same; other content is not.
     let repo = &project.alice.repo;
@@ -76,12 +77,12 @@ fn parallel_environments_join() {
     let again = repo.rev("HEAD");
     project.alice.push(&["HEAD:refs/heads/main"]).ok();
     project.fetch();
-    ci.deploy(&["record", "dev", "--all"]).ok();
-    ci.deploy(&["record", "perf", "--all"]).ok();
+    ci.deploy(&["record", "dev", "--external", "--all"]).ok();
+    ci.deploy(&["record", "perf", "--external", "--all"]).ok();
     ci.deploy(&["promote", "prod", "--yes"]).ok();
     let newer = project.push("web/x", "two\n");
-    ci.deploy(&["record", "dev"]).ok();
-    ci.deploy(&["record", "e2e"]).ok();
+    ci.deploy(&["record", "dev", "--external"]).ok();
+    ci.deploy(&["record", "e2e", "--external"]).ok();
     let said = ci
         .deploy(&["promote", "prod", "--yes"])
         .fails(2)
@@ -92,7 +93,7 @@ fn parallel_environments_join() {
         &again[..12]
     );
     assert!(said.contains(&runs), "{said}");
-    ci.deploy(&["record", "perf"]).ok();
+    ci.deploy(&["record", "perf", "--external"]).ok();
     ci.deploy(&["promote", "prod", "--yes"]).ok();
     ci.deploy(&["audit"]).ok();
 }

@@ -33,7 +33,7 @@ fn rolled_back_content_is_held() {
     project.bob.deploy(&words).ok();
     project.ci.deploy(&["run", "prod", "--yes"]).ok();
     // The same holds for a rollback that another system made.
-    let recorded = ["record", "prod", &first, "--rollback"];
+    let recorded = ["record", "prod", &first, "--rollback", "--external"];
     let back = project.ci.deploy(&recorded).ok();
     assert!(back.text().contains(&unlock), "{back}");
     project.audited();

@@ -540,7 +540,7 @@ fn resources(shop: &Shop<'_>, component: &str) -> Vec<Value> {
 fn approve_command(run: &Run<'_>) -> String {
     let command = run.words_of_err();
     let (_, command) = command
-        .rsplit_once("hint: git deploy approve ")
+        .rsplit_once(": git deploy approve ")
         .unwrap_or_else(|| panic!("{run}"));
     format!("approve {command}")
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::EnvRevArgs;
+use crate::cli::deployment_notes::NotesOnce;
 use crate::cli::deployment_request::find_environment_policy;
 use crate::cli::exposed_secrets::refuse_exposed_secrets;
 use crate::cli::workspace::Workspace;
@@ -111,11 +112,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     // The description of the deployment. Each attempt to write the entry replaces it.
     let description: RefCell<Vec<String>> = RefCell::default();
     let refusal: Cell<Option<ApprovalRefusal>> = Cell::default();
+    let notes = NotesOnce::default();
     let appended =
         workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
             let deployment =
                 subject::build_approved_deployment(args, &env, snapshot, named_commit, &head)?;
             *description.borrow_mut() = describe_deployment(&deployment, snapshot, ui.width())?;
+            notes.report(ui, &workspace, &env, snapshot, &deployment)?;
             let (policy, rules) = find_environment_policy(&env, snapshot)?;
             let now = ui.now().max(snapshot.tip.chain.at);
             let approve = draft_approval(args, &deployment, &plans, now, rules)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::inputs::InputArgs;
+use crate::cli::deployment_notes;
 use crate::cli::deployment_request::select_to_change;
 use crate::cli::expected_project::report_missing_pin;
 use crate::cli::lfs_pointers::report_lfs_pointers;
@@ -96,6 +97,10 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     report_lfs_pointers(ui, &workspace, deployment);
     let snapshot = read_context::read_environment(&workspace, name.as_str())?;
+    deployment_notes::report(ui, &workspace, rules, &name, snapshot.state(), deployment);
+    if rev.is_none() {
+        deployment_notes::report_uncommitted_changes(ui, &workspace);
+    }
     let mut undeclared = read_context::find_undeclared(&workspace.policy, snapshot.state());
     undeclared.retain(|name| !deployment.targets().any(|it| it.component == *name));
     let report = DeploymentCheck {

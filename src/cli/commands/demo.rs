@@ -221,7 +221,7 @@ impl Tour<'_> {
         let suggestions = [
             (
                 "alice",
-                "change api/server.txt, commit, push, then: git deploy record dev && git deploy status",
+                "change api/server.txt, commit, push, then: git deploy record dev --component api && git deploy status",
             ),
             (
                 "bob",

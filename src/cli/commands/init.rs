@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use baselines::{BaselineDocument, record_baselines};
 use clone_setup::{configure_git, install_pre_push, pin_project};
-use first_policy::{find_first_environment, publish_first_policy, write_genesis};
+use first_policy::{publish_first_policy, suggest_first_deployment, write_genesis};
 use policy_in_force::{require_environments, restore_policy_file};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,7 +23,6 @@ use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy, write_new_file};
 use crate::cli::repository::{find_remote, open_repository};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, default_names, sync_report};
-use crate::domain::deploy_command::DeployCommand;
 use crate::domain::id::{CommitId, EntryId, PublicKey};
 use crate::domain::name::{EnvName, LedgerName, Person, ProjectName};
 use crate::domain::policy::{KeyStatus, Policy};
@@ -288,9 +287,8 @@ fn begin_project(
             &mut document.baselines,
         )?;
         ui.print("Next: git deploy status");
-    } else if let Some(first) = find_first_environment(&proposal.policy) {
-        let command = DeployCommand::new(&proposal.policy, first);
-        ui.print(format_args!("Next: {command}"));
+    } else if let Some(next) = suggest_first_deployment(&proposal.policy, &person) {
+        ui.print(next);
     }
     print_document(ui, &document)
 }

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{DeployRunner, PlanProgress};
+use crate::cli::deployment_notes;
 use crate::cli::deployment_request::{
     self, explain_selection_error, find_environment_policy, find_expiry,
 };
@@ -108,6 +109,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         build_deployment(args, ui, &env, commit, &left_out, snapshot)
     };
     let (deployment, _) = runner.evaluate_rules(&person, &build, &BTreeMap::new())?;
+    let snapshot = runner.read_environment()?;
+    deployment_notes::report_losses(ui, &workspace, &name, snapshot.state(), &deployment);
+    if rev.is_none() {
+        deployment_notes::report_uncommitted_changes(ui, &workspace);
+    }
     let progress = if ui.json() || args.format != PlanFormat::Text {
         PlanProgress::Hidden
     } else {

@@ -17,6 +17,7 @@ use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::outcome::OutcomeArgs;
 use crate::cli::baseline::{self, BaselineCommits};
 use crate::cli::deploy_runner::{notify_refusal, report_recorded};
+use crate::cli::deployment_notes::NotesOnce;
 use crate::cli::deployment_request::{
     DeploymentRequest, build_requested, find_dropped_environment, find_environment_policy,
     find_expiry, select_named_or_differing,
@@ -28,6 +29,7 @@ use crate::domain::entry::{self, Action, Deployment, Expire, Record, Start};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::rules;
 use crate::domain::text::Line;
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
 use crate::run::build_deployment::Selection;
@@ -66,7 +68,7 @@ pub struct Args {
     /// No rule checks a baseline. Without --component, covers all components without a history in
     /// the environment.
     #[arg(hide_short_help = true, long, conflicts_with_all = [
-        "start", "finish", "all", "destroy", "rollback", "hotfix", "break_glass", "change", "release", "labels", "origin",
+        "start", "finish", "all", "destroy", "rollback", "hotfix", "external", "break_glass", "change", "release", "labels", "origin",
         "requested_by",
         "outcome", "failed", "verification", "logs",
     ])]
@@ -109,6 +111,12 @@ struct DeploymentArgs {
     /// Only allowed on top of the running commit.
     #[arg(long)]
     hotfix: bool,
+    /// The deployment was made by hand, although git-deploy has the commands for it
+    ///
+    /// Needed for components with `apply` in deploy.toml (to remove one: with `destroy`), which
+    /// `git deploy run` deploys. The entry stores it.
+    #[arg(long)]
+    external: bool,
     /// The version of all components or of one (repeatable)
     #[arg(
         hide_short_help = true,
@@ -176,13 +184,14 @@ fn record_deployment(
     env: &EnvRef,
     commit: CommitId,
 ) -> Result<(), CliError> {
-    let is_unchanged = Cell::new(false);
+    let (is_unchanged, notes) = (Cell::new(false), NotesOnce::default());
     // The deployment to record. Each attempt to write the entry replaces it.
     let drafted: RefCell<Option<Deployment>> = RefCell::default();
     let inputs = args.deployment.metadata.inputs.read(ui)?;
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
         let mut deployment = build_recorded_deployment(args, ui, env, snapshot, commit)?;
         inputs.apply_to(&mut deployment);
+        notes.report(ui, workspace, env, snapshot, &deployment)?;
         drafted.replace(Some(deployment.clone()));
         let action = if let Some(renewal) = Expire::replacing(&deployment) {
             Action::Expire(renewal)
@@ -190,6 +199,7 @@ fn record_deployment(
             is_unchanged.set(true);
             return Err(CliError::reported(ErrorKind::Usage));
         } else if args.start {
+            refuse_unmarked_start(env, snapshot, &deployment)?;
             let run = RunId(clock::random().context(ErrorKind::CannotTell, "cannot begin a run")?);
             Action::Start(Start { run, deployment })
         } else {
@@ -235,6 +245,20 @@ fn record_deployment(
     Ok(())
 }
 
+/// Fails if a start covers components that git-deploy deploys itself, without `--external`.
+fn refuse_unmarked_start(
+    env: &EnvRef,
+    snapshot: &LedgerSnapshot<'_>,
+    deployment: &Deployment,
+) -> Result<(), CliError> {
+    let (policy, _) = find_environment_policy(env, snapshot)?;
+    let refusal = rules::refuse_unmarked_record(policy, env.name().as_str(), deployment);
+    refusal.map_or(Ok(()), |check| {
+        let error = CliError::new(ErrorKind::Denied, check.detail);
+        Err(check.remedy.into_iter().fold(error, CliError::hint))
+    })
+}
+
 /// Computes the deployment to record or to start.
 fn build_recorded_deployment(
     args: &Args,
@@ -261,6 +285,7 @@ fn build_recorded_deployment(
         versions: &parse_versions(&options.versions, policy)?,
     };
     let mut deployment = build_requested(env, snapshot, &request)?;
+    deployment.external = options.external;
     options.metadata.apply_to(&mut deployment, snapshot)?;
     // Every deployment to an ephemeral environment renews its time to live.
     deployment.expires = find_expiry(env, snapshot, ui, None)?;

@@ -113,6 +113,15 @@ fn find_resumable_run(
         env,
         deployment_request::find_run(args.run, "resume", ui, env, runs)?,
     )?;
+    if resumable.deployment.external {
+        let (name, run) = (env.name(), resumable.sequence);
+        return Err(CliError::new(
+            ErrorKind::Usage,
+            format!("run {run} is made outside git-deploy: it cannot be resumed"),
+        )
+        .hint(format!("git deploy record {name} --finish --run {run}"))
+        .hint(format!("git deploy abort {name} --run {run} -m REASON")));
+    }
     if resumable.deployment.kind == entry::DeploymentKind::Exec {
         return Err(
             CliError::new(ErrorKind::Usage, "a one-off command cannot be resumed").hint(format!(

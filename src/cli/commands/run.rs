@@ -6,6 +6,7 @@ use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
+use crate::cli::deployment_notes;
 use crate::cli::deployment_request::{self, find_environment_policy, find_expiry};
 use crate::cli::left_out_components::LeftOutReport;
 use crate::cli::workspace::Workspace;
@@ -80,6 +81,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     let (env, _) = workspace.find_environment(name.as_str())?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
+    if rev.is_none() {
+        deployment_notes::report_uncommitted_changes(ui, &workspace);
+    }
     let selection = deployment_request::select_to_deploy(&components, args.all);
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?

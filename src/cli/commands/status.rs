@@ -9,10 +9,11 @@ mod watch;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use attention::{Attention, PlacementFinder};
+use attention::Attention;
 use components::{describe_lock, list_components};
 
 use crate::cli::deployment_request::require_component;
+use crate::cli::placement::PlacementFinder;
 use crate::cli::read_context;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::completion::describe_deployment;
 use super::planning::add_plans;
 use super::runner::{BuildDeployment, ComponentPlans, DeployRunner, explain_outdated_plan};
-use crate::cli::{CliError, ErrorKind};
+use crate::cli::{CliError, ErrorKind, deployment_notes};
 use crate::domain::entry::{self, Action, ApprovalPurpose, ComponentChange, Deployment, Start};
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::policy::NotifyEvent;
-use crate::domain::verdict::{CheckResult, Decision, Rule, Verdict};
+use crate::domain::verdict::{Check, CheckResult, Decision, Rule, Verdict};
 use crate::run::notify::Notice;
 use crate::view::{self, result_text, wrap};
 
@@ -30,6 +30,15 @@ impl DeployRunner<'_> {
     ) -> Result<Deployment, CliError> {
         let (deployment, verdict) = self.evaluate_rules(person, build, &ComponentPlans::new())?;
         self.print_changes(&deployment);
+        let snapshot = self.read_environment()?;
+        deployment_notes::report(
+            self.ui,
+            self.workspace,
+            snapshot.rules,
+            self.env.name(),
+            snapshot.state(),
+            &deployment,
+        );
         // Neither a one-off command nor a deployment without changes has plans to wait for.
         match is_waiting_for_approvals(&verdict) {
             true if deployment.kind == entry::DeploymentKind::Exec => {
@@ -91,7 +100,7 @@ impl DeployRunner<'_> {
     }
 
     /// Prints the verdict, sends a notification, and returns the error for missing approvals. Its
-    /// hints are the commands that approve, unless no eligible approver is left.
+    /// hints are the commands that approve.
     fn explain_missing_approvals(
         &self,
         person: &Person,
@@ -99,10 +108,11 @@ impl DeployRunner<'_> {
         mut verdict: Verdict,
     ) -> Result<CliError, CliError> {
         // Removes the remedies of approvals: the hints below also name the plans and components.
-        let mut can_be_approved = false;
+        let mut asked = None;
         for check in &mut verdict.checks {
             if check.rule == Rule::Approvals {
-                can_be_approved |= check.remedy.take().is_some();
+                asked = asked.or_else(|| view::verdict::describe_able(check));
+                (check.remedy, check.remedy_by) = (None, Vec::new());
             }
         }
         for line in view::verdict::render_verdict(&verdict, self.ui.width()) {
@@ -116,15 +126,12 @@ impl DeployRunner<'_> {
         });
         let subject = describe_deployment(deployment.kind, self.env.name());
         let error = CliError::new(ErrorKind::Waiting, format!("{subject} waits for approvals"));
-        let commands = if can_be_approved {
-            self.list_approve_commands(deployment)?
-        } else {
-            Vec::new()
+        let commands = self.list_approve_commands(deployment)?.into_iter();
+        let error = match asked {
+            Some(asked) => commands.fold(error, |error, command| error.ask(&asked, command)),
+            None => commands.fold(error, CliError::hint),
         };
-        Ok(commands
-            .into_iter()
-            .fold(error, CliError::hint)
-            .with_verdict(verdict))
+        Ok(error.with_verdict(verdict))
     }
 
     /// Returns the approve command for each commit and purpose. The command names the components if it
@@ -269,15 +276,20 @@ impl DeployRunner<'_> {
     }
 }
 
-/// Returns whether only approvals are missing.
+/// Returns whether only approvals are missing, and the people who can give them are left.
 fn is_waiting_for_approvals(verdict: &Verdict) -> bool {
     let mut missing = verdict
         .checks
         .iter()
         .filter(|check| check.outcome != CheckResult::Pass)
         .peekable();
+    let can_be_approved = |check: &Check| check.remedy.is_some() || !check.remedy_by.is_empty();
     missing.peek().is_some()
-        && missing.all(|check| check.rule == Rule::Approvals && check.outcome == CheckResult::Fail)
+        && missing.all(|check| {
+            check.rule == Rule::Approvals
+                && check.outcome == CheckResult::Fail
+                && can_be_approved(check)
+        })
 }
 
 /// Lists the checks that do not pass, for a notification.

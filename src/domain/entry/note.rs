@@ -42,6 +42,17 @@ impl Note {
         }
     }
 
+    /// Adds that a deployment was made outside git-deploy, if it states that.
+    pub(super) fn with_external(self, is_external: bool) -> Self {
+        if !is_external {
+            return self;
+        }
+        Self {
+            object: format!("{}  external", self.object),
+            ..self
+        }
+    }
+
     /// Adds the change request and the labels of a deployment, if there are any.
     pub(super) fn with_references(self, change: Option<&Line>, labels: &Labels) -> Self {
         let change = change.map(|change| format!("change {}", shorten(change)));

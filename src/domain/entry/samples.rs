@@ -154,7 +154,7 @@ pub(crate) fn deployment(
             components,
             btree_set(person(), 0..3),
             texts,
-            option::of(commit()),
+            (option::of(commit()), any::<bool>()),
             option::of(time()),
         )
             .prop_map(
@@ -162,7 +162,7 @@ pub(crate) fn deployment(
                     components,
                     approved_by,
                     (change, release, (labels, origin), description, command, break_glass),
-                    branch_tip,
+                    (branch_tip, external),
                     expires,
                 )| Deployment {
                     kind,
@@ -177,6 +177,7 @@ pub(crate) fn deployment(
                     expires: expires.filter(|_| ephemeral && kind != DeploymentKind::Destroy),
                     command: (kind == DeploymentKind::Exec).then_some(command),
                     break_glass,
+                    external: external && kind != DeploymentKind::Exec,
                 },
             )
     })

@@ -118,9 +118,10 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
                 let detail = group.prefix_commit(&approvals, missing.detail);
                 let check = Check::fail(Rule::Approvals, detail);
                 let command = approve_command(ctx, deployment, group);
-                violations.push(match command.filter(|_| missing.can_be_given) {
-                    Some(command) => check.remedy(command),
-                    None => check,
+                let eligible = missing.eligible;
+                violations.push(match command.filter(|_| !eligible.is_empty()) {
+                    Some(command) => check.remedy(command).remedy_by(eligible),
+                    None => check.remedy_by(eligible),
                 });
             }
             None => filled.push(group.prefix_commit(&approvals, group.describe_tally())),

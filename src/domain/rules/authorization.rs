@@ -12,8 +12,10 @@ use std::collections::BTreeSet;
 use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::{Chain, Fact};
+use super::findings::join_names;
 use super::request::Request;
 use super::request_kind::RequestKinds;
+use super::suggestions;
 use crate::domain::entry::{Action, Deployment, DeploymentKind, Publish, Statement};
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
@@ -132,7 +134,7 @@ fn read_chain<'a>(ctx: &Context<'a>) -> Fact<&'a Chain> {
         .ok_or_else(|| "the ledger's tip was not read".to_owned())
 }
 
-fn admins(ctx: &Context<'_>) -> Fact<BTreeSet<Person>> {
+pub(super) fn admins(ctx: &Context<'_>) -> Fact<BTreeSet<Person>> {
     let chain = read_chain(ctx)?;
     Ok(ctx.policy.admins(&chain.root_keys))
 }
@@ -165,9 +167,10 @@ fn check_action(ctx: &Context<'_>, statement: &Statement) -> Fact<Objection> {
             )
         }),
         Action::Lock(_) => object_unless(may_lock(ctx, by)?, || describe_no_lock_right(ctx, by)),
-        Action::Unlock(_) if !is_person => {
-            Some(format!("{by} is a machine: only a person may unlock"))
-        }
+        Action::Unlock(_) if !is_person => Some(format!(
+            "{by} is a machine: only a person may unlock ({})",
+            join_names(suggestions::find_unlockers(ctx, ctx.environment()?))
+        )),
         Action::Unlock(_) => object_unless(may_lock(ctx, by)?, || describe_no_lock_right(ctx, by)),
         Action::Build(_) | Action::Artifact(_) => check_member(by, &ctx.policy.artifacts, || {
             "register builds and artifacts".to_owned()
@@ -247,23 +250,26 @@ fn check_deployer(
 fn check_approver(ctx: &Context<'_>, by: &Person) -> Fact<Objection> {
     let (requirements, environment_label) =
         (&ctx.environment()?.approvals, ctx.environment_label());
+    let list_approvers = || {
+        let approvers = requirements.iter().map(|it| it.by.to_string());
+        approvers.collect::<Vec<_>>().join(", ")
+    };
     Ok(if requirements.is_empty() {
         Some(format!("{environment_label} requires no approvals"))
     } else if ctx.policy.is_machine(by) {
-        Some(format!("{by} is a machine: only people may approve"))
+        Some(format!(
+            "{by} is a machine: only people may approve ({})",
+            list_approvers()
+        ))
     } else {
         object_unless(
             requirements
                 .iter()
                 .any(|requirement| requirement.by.contains(by)),
             || {
-                let approvers: Vec<String> = requirements
-                    .iter()
-                    .map(|requirement| requirement.by.to_string())
-                    .collect();
                 format!(
                     "an approval by {by} does not count in {environment_label}: only those by {} do",
-                    approvers.join(", ")
+                    list_approvers()
                 )
             },
         )

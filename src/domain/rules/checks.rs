@@ -16,7 +16,7 @@ use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{Action, Attestation, AttestationResult, StoredEntry};
 use crate::domain::id::CommitId;
-use crate::domain::name::Label;
+use crate::domain::name::{Label, Person};
 use crate::domain::policy::{PredicateType, RequiredCheck};
 use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Rule};
@@ -149,16 +149,25 @@ fn check_attestation(
         );
         return Ok(Some(
             Violation::new(format!("{check_label}: failed, as attested by {by} ({at})"))
-                .remedy(attest_command(required, commit)),
+                .remedy(attest_command(required, commit))
+                .remedy_by(find_accepted_signers(ctx, required)?),
         ));
     }
-    Ok(newest_by_suite.is_empty().then(|| {
-        let detail = format!(
-            "{check_label}: none for {} from {}",
-            commit.short(),
-            describe_accepted_signers(ctx, required)
-        );
-        Violation::new(detail).remedy(attest_command(required, commit))
+    if !newest_by_suite.is_empty() {
+        return Ok(None);
+    }
+    let accepted = find_accepted_signers(ctx, required)?;
+    let (commit_label, names) = (commit.short(), join_names(&accepted));
+    Ok(Some(if accepted.is_empty() {
+        Violation::new(format!(
+            "{check_label}: none for {commit_label}, and the policy has no eligible signer"
+        ))
+    } else {
+        Violation::new(format!(
+            "{check_label}: none for {commit_label} from {names}"
+        ))
+        .remedy(attest_command(required, commit))
+        .remedy_by(accepted)
     }))
 }
 
@@ -194,20 +203,24 @@ fn is_accepted(
 }
 
 /// Lists the people and machines whose attestation counts.
-fn describe_accepted_signers(ctx: &Context<'_>, required: &RequiredCheck) -> String {
-    let accepted = ctx.policy.people.keys().filter(|person| {
-        ctx.policy.may_attest(person, &required.predicate_type)
-            && required
-                .by
-                .as_ref()
-                .is_none_or(|members| members.contains(person))
-    });
-    let accepted = join_names(accepted);
-    if accepted.is_empty() {
-        "anyone (the policy has no eligible signer)".to_owned()
+/// Returns the people and machines whose passed result would count.
+fn find_accepted_signers(ctx: &Context<'_>, required: &RequiredCheck) -> Fact<BTreeSet<Person>> {
+    let involved = if required.predicate_type == PredicateType::change_review() {
+        key_trust::involved_persons(ctx)?
     } else {
-        accepted
-    }
+        BTreeSet::new()
+    };
+    let is_accepted = |person: &&Person| {
+        let may_sign = required
+            .by
+            .as_ref()
+            .is_none_or(|members| members.contains(person));
+        may_sign
+            && ctx.policy.may_attest(person, &required.predicate_type)
+            && (ctx.policy.is_machine(person) || !involved.contains(*person))
+    };
+    let accepted = ctx.policy.people.keys().filter(is_accepted);
+    Ok(accepted.cloned().collect())
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! Other rules use the contents that an entry states, and rely on this rule to compare them with
 //! the code.
 
+mod external;
+
 use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::RuleDefinition;
 use super::fact_need::FactNeed;
@@ -19,11 +21,12 @@ use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
 use crate::domain::state::EnvState;
 use crate::domain::verdict::{Check, Rule};
+pub(super) use external::refuse_unmarked_record;
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Content,
     name: "content",
-    description: "Everything that the entry states about components is true: each exists in the policy, has the stated content at its commit, and replaces the commit that is running now. A yank covers only contents in which the commit differs from its first parent.",
+    description: "Everything that the entry states about components is true: each exists in the policy, has the stated content at its commit, and replaces the commit that is running now. A `record` of a component that git-deploy deploys itself states that the deployment is external. A yank covers only contents in which the commit differs from its first parent.",
     faced_by: RequestKinds::ENTRIES,
     hotfix_skip: None,
     reads: &[],
@@ -67,7 +70,15 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
     };
     let violations = match &statement.action {
         Action::Start(it) => check_deployment(ctx, &it.deployment),
-        Action::Record(it) => check_deployment(ctx, &it.deployment),
+        Action::Record(it) => check_deployment(ctx, &it.deployment).map(|mut violations| {
+            let environment = ctx.environment_label();
+            violations.extend(refuse_unmarked_record(
+                ctx.policy,
+                &environment,
+                &it.deployment,
+            ));
+            violations
+        }),
         Action::Verification(it) => check_verification(ctx, &it.components),
         Action::Publish(it) => check_publish(ctx, it, policy_text),
         Action::Yank(it) => {

@@ -110,11 +110,11 @@ fn check_forward(
         commit.short(),
         running.short()
     ));
-    Ok(Some(if is_hotfix {
-        check
-    } else {
-        let command = ctx.deploy_command(environment_label, &change.target);
-        check.remedy(command.kind(DeploymentKind::Rollback).to_string())
+    // A commit behind the running one goes back: only a release that ran there can be restored.
+    Ok(Some(match ctx.contains(running, commit) {
+        Ok(true) if is_hotfix => check,
+        Ok(true) => check.remedy(format!("git deploy rollback {environment_label} --list")),
+        _ => check.remedy(format!("git merge {}", running.short())),
     }))
 }
 

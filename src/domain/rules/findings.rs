@@ -6,6 +6,7 @@ use std::fmt::Display;
 
 use super::context::pass_if_none;
 use super::facts::Fact;
+use crate::domain::name::Person;
 use crate::domain::text::sanitize;
 use crate::domain::time::{Span, Time};
 use crate::domain::verdict::{Check, Rule};
@@ -17,6 +18,8 @@ pub(super) struct Violation {
     pub detail: String,
     /// The command to type next.
     pub remedy: Option<String>,
+    /// Who can type it, if that does not follow from the command.
+    pub remedy_by: Vec<Person>,
 }
 
 impl Violation {
@@ -24,6 +27,7 @@ impl Violation {
         Self {
             detail: detail.into(),
             remedy: None,
+            remedy_by: Vec::new(),
         }
     }
 
@@ -34,10 +38,18 @@ impl Violation {
         }
     }
 
+    pub fn remedy_by(self, people: impl IntoIterator<Item = Person>) -> Self {
+        Self {
+            remedy_by: people.into_iter().collect(),
+            ..self
+        }
+    }
+
     pub fn check(self, rule: Rule) -> Check {
         let check = Check::fail(rule, self.detail);
         Check {
             remedy: self.remedy,
+            remedy_by: self.remedy_by,
             ..check
         }
     }
@@ -100,8 +112,8 @@ impl Findings {
             _ => format!("{}: {detail}", join_names(names)),
         };
         let violations = self.violations.into_iter().map(|(violation, names)| {
-            let detail = with_names(&names, violation.detail);
-            let remedy = violation.remedy.map(|command| {
+            let detail = with_names(&names, violation.detail.clone());
+            let remedy = violation.remedy.as_ref().map(|command| {
                 let options: Vec<String> = names
                     .iter()
                     .map(|name| format!("--component {name}"))
@@ -112,7 +124,12 @@ impl Findings {
                     _ => command,
                 }
             });
-            Violation { detail, remedy }.check(rule)
+            Violation {
+                detail,
+                remedy,
+                ..violation
+            }
+            .check(rule)
         });
         let missing = self
             .missing

@@ -56,6 +56,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let violation = (!missing.is_empty()).then(|| Violation {
         detail: format!("the entry does not state {}", join_names(&missing)),
         remedy: repeat_command(ctx, statement, deployment, &missing),
+        remedy_by: Vec::new(),
     });
     let violation = violation.map(|it| it.check(Rule::Inputs));
     Ok(pass_if_none(Rule::Inputs, violation.into_iter().collect()))
@@ -147,7 +148,7 @@ mod tests {
 
     /// Returns a start of this kind in an environment that requires the inputs.
     fn case(require: &str, kind: DeploymentKind) -> Case {
-        let policy = format!("[environments]\nprod = {{ require = [{require}] }}\n");
+        let policy = format!("[environments]\nprod = {{ require = [{require}], hotfix = {{}} }}\n");
         let deployment = deployment(kind, vec![change("catalogue", 1, None)]);
         Case::new(&policy, "prod", "alice", start(1, deployment))
     }

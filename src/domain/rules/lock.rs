@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::authorization::admins;
 use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::Fact;
@@ -75,30 +76,48 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         .runs()
         .into_iter()
         .filter(|run| conflicts(run, deployment, &components));
-    violations.extend(conflicting.map(|run| {
-        let (start, by) = (&run.start.statement, &run.owner.statement.by);
-        let why = format!(
-            "run {} of {by} is unfinished since {}",
-            run.sequence, start.at
-        );
-        let number = run.sequence;
-        // Only the owner can continue a run, and only one that git-deploy carries out. If the job of
-        // another system was killed, no one knows what it deployed, so its end must not be recorded
-        // as a success: an abort leaves that open. Others may abort a run once it is stale.
-        let is_own = ctx.statement.is_some_and(|statement| statement.by == *by);
-        Check::fail(Rule::Lock, why).remedy(if is_own && has_apply(ctx, run) {
-            format!("git deploy resume {environment_label} --run {number}")
-        } else {
-            format!("git deploy abort {environment_label} --run {number} -m REASON")
-        })
-    }));
+    violations.extend(conflicting.map(|run| refuse_unfinished(ctx, run)));
     Ok(violations)
+}
+
+/// Refuses a deployment while this run is unfinished. Its owner can end it. Deployers may abort it
+/// once it is stale, and admins before: but a live run is waited for.
+fn refuse_unfinished(ctx: &Context<'_>, run: OpenRun<'_>) -> Check {
+    let (start, owner, number) = (&run.start.statement, &run.owner.statement, run.sequence);
+    let (environment, by) = (ctx.environment_label(), &owner.by);
+    let why = format!("run {number} of {by} is unfinished since {}", start.at);
+    let abort = format!("git deploy abort {environment} --run {number} -m REASON");
+    // Only the owner can continue a run, and only one that git-deploy carries out. If the job of
+    // another system was killed, no one knows what it deployed, so its end must not be recorded as a
+    // success: an abort leaves that open.
+    if ctx.statement.is_some_and(|statement| statement.by == *by) {
+        let is_exec = run
+            .deployment()
+            .is_none_or(|it| it.kind == DeploymentKind::Exec);
+        return Check::fail(Rule::Lock, why).remedy(if has_apply(ctx, run) && !is_exec {
+            format!("git deploy resume {environment} --run {number}")
+        } else {
+            abort
+        });
+    }
+    let stale_at = ctx.environment.map(|it| owner.at.plus(it.stale_after));
+    if let Some(at) = stale_at.filter(|at| *at > ctx.now) {
+        return Check::fail(
+            Rule::Lock,
+            format!("{why}: wait until {by} finishes it, or until it is stale at {at}"),
+        );
+    }
+    let mut able = admins(ctx).unwrap_or_default();
+    let deployers = ctx.environment.map(|it| it.deployers.persons());
+    able.extend(deployers.into_iter().flatten().cloned());
+    Check::fail(Rule::Lock, why).remedy(abort).remedy_by(able)
 }
 
 /// Returns whether the policy has an `apply` command for a component that the run changes.
 /// Otherwise another system deploys the components.
 fn has_apply(ctx: &Context<'_>, run: OpenRun<'_>) -> bool {
-    let mut changed = run.deployment().into_iter().flat_map(Deployment::changed);
+    let carried_out = run.deployment().filter(|it| !it.external);
+    let mut changed = carried_out.into_iter().flat_map(Deployment::changed);
     changed.any(|change| {
         ctx.policy
             .component(&change.target.component)
@@ -255,8 +274,12 @@ mod tests {
         )
         .fails(
             Rule::Lock,
-            "run 1 of ci is unfinished since 2026-03-05T09:59:00Z",
+            "run 1 of ci is unfinished since 2026-03-05T09:59:00Z: wait until ci finishes it, or until it is stale at 2026-03-05T",
         );
+        assert_eq!(check.remedy, None);
+        let mut stale = Case::after(POLICY, "prod", history(), "alice", deploy("api", 2, None));
+        stale.now = stale.now.plus(crate::domain::time::Span::from_days(2));
+        let check = stale.fails(Rule::Lock, "run 1 of ci is unfinished");
         assert_eq!(
             check.remedy.as_deref(),
             Some("git deploy abort prod --run 1 -m REASON")

@@ -69,6 +69,7 @@ mod previous_log;
 mod request;
 mod request_kind;
 pub(super) mod rule;
+mod suggestions;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -83,11 +84,11 @@ pub use request::{Request, RequestContext};
 pub use request_kind::RequestKind;
 pub use rule::Rule;
 
-use super::entry::{Approve, Statement};
+use super::entry::{Approve, Deployment, Statement};
 use super::name::{LedgerName, Person};
 use super::policy::{Environment, HotfixSkip, Policy};
 use super::time::Time;
-use super::verdict::Verdict;
+use super::verdict::{Check, Verdict};
 use context::Context;
 use definition::{OtherLedger, RuleDefinition};
 
@@ -156,6 +157,7 @@ pub fn evaluate(policy: &Policy, request: &Request<'_>, facts: &Facts, now: Time
         checks: rules
             .into_iter()
             .flat_map(|rule| (rule.definition().check)(&ctx))
+            .map(|check| suggestions::address(&ctx, check))
             .collect(),
     }
 }
@@ -195,6 +197,17 @@ pub fn refuse_proposed_approval(
 ) -> Fact<Option<ApprovalRefusal>> {
     let ctx = add_facts(RequestContext::new(policy, *request), facts, now);
     approvals::refuse_proposed_approval(&ctx, by, approve)
+}
+
+/// Returns the refusal of a record, or of the start of one, that covers components which git-deploy
+/// deploys itself and that does not state that the deployment is external. The rule `content` refuses
+/// such a record. It cannot tell a start that `git deploy record` would write from that of a run.
+pub fn refuse_unmarked_record(
+    policy: &Policy,
+    environment: &str,
+    deployment: &Deployment,
+) -> Option<Check> {
+    content::refuse_unmarked_record(policy, environment, deployment)
 }
 
 /// Returns the facts that the rules of a request need, in addition to those that every request

@@ -17,7 +17,7 @@ use crate::domain::entry::{
     Action, Baseline, Deployment, DeploymentKind, Lock, PolicyRevoke, Revoke, Statement, Target,
     Unlock, Yank, YankedContent,
 };
-use crate::domain::name::EnvName;
+use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::Ephemeral;
 use crate::domain::state::{EnvState, State};
 use crate::domain::time::Time;
@@ -72,22 +72,43 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
         Action::Expire(it) => check_renewal(ctx, statement, it.expires)?,
         Action::Revoke(it) => require(
             has_approval(env_state, it),
-            "there is no such approval to revoke",
+            &format!(
+                "{} has no approval of {} in {}",
+                it.approver,
+                it.commit.short(),
+                ctx.environment_label()
+            ),
         ),
-        Action::Lock(it) => require(!is_locked(env_state, it), "it is already locked"),
-        Action::Unlock(it) => require(
-            has_lock_or_hold(env_state, it),
-            "there is no such lock or hold to lift",
+        Action::Lock(it) => require(
+            !is_locked(env_state, it),
+            &format!(
+                "{} is already locked",
+                describe_lock(ctx, it.component.as_ref())
+            ),
         ),
+        Action::Unlock(it) => {
+            let missing = match it.commit {
+                Some(commit) => format!(
+                    "{} is not on hold in {}",
+                    commit.short(),
+                    ctx.environment_label()
+                ),
+                None => format!(
+                    "{} is not locked",
+                    describe_lock(ctx, it.component.as_ref())
+                ),
+            };
+            require(has_lock_or_hold(env_state, it), &missing)
+        }
         Action::Baseline(it) => check_baseline(ctx, statement, it, env_state),
         Action::Yank(it) => require(
             !is_yanked(state, it) || extends_yank(state, it),
-            "it is already yanked",
+            &format!("{} is already yanked", describe_yanked(it)),
         ),
         Action::Unyank(it) => check_unyank(state, &it.0),
         Action::PolicyRevoke(it) => require(
             has_policy_approval(state, it),
-            "there is no such approval to revoke",
+            &format!("{} has no approval of this policy", it.approver),
         ),
         // The rule `content` checks that the verified components run.
         Action::Verification(_)
@@ -98,6 +119,24 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
         | Action::Publish(_)
         | Action::PolicyApprove(_) => Vec::new(),
     })
+}
+
+/// Names what a lock is for: an environment, or a component in it.
+fn describe_lock(ctx: &Context<'_>, component: Option<&ComponentName>) -> String {
+    let environment = ctx.environment_label();
+    component.map_or_else(
+        || environment.clone(),
+        |component| format!("{component} in {environment}"),
+    )
+}
+
+/// Names what a yank is for: a commit or an artifact.
+fn describe_yanked(yank: &Yank) -> String {
+    match (&yank.commit, &yank.digest) {
+        (Some(commit), _) => commit.short(),
+        (None, Some(digest)) => digest.to_string(),
+        (None, None) => "it".to_owned(),
+    }
 }
 
 /// Returns a refusal for this reason unless the condition holds.
@@ -211,7 +250,7 @@ fn extends_yank(state: &State, yank: &Yank) -> bool {
 
 fn check_unyank(state: &State, yank: &Yank) -> Vec<Check> {
     if !is_yanked(state, yank) {
-        return vec![fail("it is not yanked")];
+        return vec![fail(format!("{} is not yanked", describe_yanked(yank)))];
     }
     let contents: BTreeSet<YankedContent> = yank.contents.iter().cloned().collect();
     require(

@@ -93,8 +93,9 @@ fn judge(
             let (short, tip_short) = (commit.short(), tip.short());
             if environment.up_to_date && !ctx.contains(commit, *tip)? {
                 let why = format!("{short} does not contain {tip_short}, the tip of {branch}");
-                violations
-                    .push(Check::fail(Rule::UpToDate, why).remedy(format!("git merge {branch}")));
+                violations.push(
+                    Check::fail(Rule::UpToDate, why).remedy(format!("git merge {tip_short}")),
+                );
             }
             if must_be_merged && !ctx.contains(*tip, commit)? {
                 let why = format!("{short} is not on {branch}, whose tip is {tip_short}");

@@ -120,6 +120,8 @@ impl FactGatherer<'_> {
             if facts.containment.get(&(change.commit, from)) != Some(&Ok(false)) {
                 continue;
             }
+            // Whether the new commit is behind the running one decides what is suggested.
+            self.gather_containment(from, change.commit, facts);
             let history_has_content = match content {
                 None => Ok(false),
                 Some(content) => self

@@ -368,7 +368,10 @@ impl Drafter<'_> {
             .map(|change| self.random_result(deployment.kind, change))
             .collect();
         Action::Record(Record {
-            deployment,
+            deployment: Deployment {
+                external: deployment.kind != DeploymentKind::Exec,
+                ..deployment
+            },
             results,
             logs: Vec::new(),
         })

@@ -142,6 +142,7 @@ impl JsonSchema for Check {
         rule.insert("description".into(), "The rule that answers.".into());
         let mut outcome = generator.subschema_for::<CheckResult>();
         outcome.insert("description".into(), "Its answer.".into());
+        let person = generator.subschema_for::<Person>();
         json_schema!({
             "type": "object",
             "description": "The answer of one rule.",
@@ -153,6 +154,11 @@ impl JsonSchema for Check {
                     "description": "The reason, in one line; may be empty if the rule passes.",
                 },
                 "remedy": { "type": "string", "description": "The next command." },
+                "remedyBy": {
+                    "type": "array",
+                    "items": person,
+                    "description": "Who can type that command; absent if the signer can.",
+                },
             },
             "required": ["rule", "outcome", "detail"],
         })

@@ -337,6 +337,9 @@ fn push_unmet_rules(verdict: &Verdict, width: Option<usize>, lines: &mut Vec<Str
             format!("      {:<name_width$}", check.rule.name()),
             format!("{doubt}{}", sanitize(&check.detail)),
         );
+        let asked = crate::view::verdict::describe_able(check)
+            .map(|it| format!("{text} ({})", it.trim_end_matches(':')));
+        let text = asked.unwrap_or(text);
         lines.extend(match &check.remedy {
             Some(remedy) => {
                 wrap::wrap_with_command(&head, head.len(), &text, "   → ", &sanitize(remedy), width)

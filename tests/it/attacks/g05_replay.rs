@@ -36,6 +36,7 @@ fn to_prod(ci: &Member<'_>, components: &[&str], plan: Option<&Digest>) -> Actio
         results: vec![],
         ..record
     };
+    record.deployment.external = true;
     record.deployment.components.clear();
     for name in components {
         let mut change = change.clone();
@@ -157,9 +158,9 @@ fn entries_belong_to_one_place() {
     );
     let ci = &project.ci;
     project.push("web/x", "one\n");
-    ci.deploy(&["record", "dev"]).ok();
-    ci.deploy(&["record", "qa"]).ok();
-    ci.deploy(&["record", "pr-1"]).ok();
+    ci.deploy(&["record", "dev", "--external"]).ok();
+    ci.deploy(&["record", "qa", "--external"]).ok();
+    ci.deploy(&["record", "pr-1", "--external"]).ok();
     let attacks = AttackRunner::of(&project);
     let old: Vec<String> = ["dev", "qa", "pr", "policy"]
         .iter()

@@ -35,8 +35,8 @@ fn commits_with_the_running_content_stay_out() {
         for attempt in [
             &["run", "prod", &unseen, "--yes"][..],
             &["run", "prod", &unseen, "--yes", "--component", "api"],
-            &["record", "prod", &unseen],
-            &["record", "prod", &unseen, "--rollback"],
+            &["record", "prod", &unseen, "--external"],
+            &["record", "prod", &unseen, "--rollback", "--external"],
             &["rollback", "prod", "--to", &unseen, "--yes"],
             &[
                 "rollback",

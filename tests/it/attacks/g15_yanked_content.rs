@@ -12,11 +12,9 @@ qa = { approvals = 1, break_glass = { by = "bob" } }
 
 [components.api]
 paths = ["api/**"]
-apply = "true"
 
 [components.web]
 paths = ["web/**"]
-apply = "true"
 "#;
 
 /// Makes an empty commit by alice on main, and brings it to all clones.

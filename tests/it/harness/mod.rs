@@ -6,7 +6,7 @@
 pub mod attack;
 pub mod daemon;
 mod demo_sandbox;
-mod folder_copy;
+pub mod folder_copy;
 pub mod forgery;
 pub mod http_server;
 pub mod member;

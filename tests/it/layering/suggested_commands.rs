@@ -18,9 +18,9 @@ const NESTED: [&str; 7] = [
     "server",
 ];
 /// What follows the program's name where it is a word of a sentence, or of the titles that it writes.
-const PROSE: [&str; 13] = [
-    "and", "cannot", "carries", "does", "guards", "is", "itself", "knows", "ledger", "notes",
-    "project", "records", "runs",
+const PROSE: [&str; 16] = [
+    "and", "cannot", "carries", "deploys", "does", "guards", "has", "is", "itself", "knows",
+    "ledger", "notes", "project", "records", "removes", "runs",
 ];
 
 /// A command that some text proposes: its verbs, and the options that it shows with them.

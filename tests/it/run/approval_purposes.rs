@@ -12,7 +12,7 @@ const ENVIRONMENTS: &str = "[environments]\n\
 fn approve_as_suggested(play: &RunFixture<'_>, command: &[&str]) -> String {
     let waits = play.project.ci.deploy(command).fails(5);
     let words = waits.words_of_err();
-    let (_, suggested) = words.rsplit_once("hint: git deploy approve ").unwrap();
+    let (_, suggested) = words.rsplit_once(": git deploy approve ").unwrap();
     as_typed(&play.project.bob, &format!("approve {suggested}")).ok();
     suggested.to_owned()
 }

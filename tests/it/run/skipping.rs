@@ -147,7 +147,7 @@ fn the_most_serious_exit_code_wins() {
         let run = play.project.ci.deploy(&arguments).fails(code);
         if approves {
             let words = run.words_of_err();
-            let (_, command) = words.rsplit_once("hint: git deploy approve ").unwrap();
+            let (_, command) = words.rsplit_once(": git deploy approve ").unwrap();
             let command = format!("approve {command}");
             let words: Vec<&str> = command.split(' ').collect();
             play.project.bob.deploy(&words).ok();

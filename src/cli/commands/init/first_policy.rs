@@ -5,13 +5,15 @@ use crate::cli::policy_file::ProposedPolicy;
 use crate::cli::repository::find_remote;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
+use crate::domain::deploy_command::DeployCommand;
 use crate::domain::id::{EntryId, PublicKey};
-use crate::domain::name::{EnvName, LedgerName, Person, ProjectName};
-use crate::domain::policy::Policy;
+use crate::domain::name::{LedgerName, Person, ProjectName};
+use crate::domain::policy::{Environment, Policy};
 use crate::git::Repository;
 use crate::ledger::writer::{AppendOptions, LedgerWriter};
 use crate::ledger::{Project, project_genesis_bytes};
 use crate::signing::Signer;
+use crate::view::grouping;
 
 /// Writes the genesis of a new project.
 pub(super) fn write_genesis(
@@ -75,11 +77,21 @@ pub(super) fn publish_first_policy(
     })
 }
 
-/// Returns the first environment that promotes from no other one.
-pub(super) fn find_first_environment(policy: &Policy) -> Option<&EnvName> {
-    policy
-        .environments
-        .values()
-        .find(|environment| environment.promote_from.is_empty())
-        .map(|environment| &environment.name)
+/// Suggests the first deployment: `Next: COMMAND` if this person may make it, otherwise who may.
+/// Returns `None` if the policy has no environment that takes it.
+pub(super) fn suggest_first_deployment(policy: &Policy, person: &Person) -> Option<String> {
+    let is_first = |environment: &&Environment| {
+        environment.promote_from.is_empty() && !environment.is_pattern()
+    };
+    let first = policy.environments.values().find(is_first)?;
+    let deployers = first.deployers.persons();
+    let command = DeployCommand::new(policy, &first.name);
+    match deployers.is_empty() {
+        _ if deployers.contains(person) => Some(format!("Next: {command}")),
+        true => None,
+        false => {
+            let names = grouping::list_alternatives(deployers);
+            Some(format!("Next, ask {names}: {command}"))
+        }
+    }
 }

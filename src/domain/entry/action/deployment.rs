@@ -94,6 +94,9 @@ pub struct Deployment {
     /// The reason for overriding the rules with break-glass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<Line>,
+    /// Whether it was made outside git-deploy, although the policy has the commands for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub external: bool,
 }
 
 impl Deployment {
@@ -112,6 +115,7 @@ impl Deployment {
             expires: None,
             command: None,
             break_glass: None,
+            external: false,
         }
     }
 
@@ -182,6 +186,10 @@ impl Deployment {
         require(
             is_exec == self.command.is_some(),
             Contradiction("an exec, and nothing else, has a command"),
+        )?;
+        require(
+            !(is_exec && self.external),
+            Contradiction("a one-off command is run by git-deploy"),
         )?;
         require(
             self.expires.is_none() || environment.is_some() && !is_destroy,

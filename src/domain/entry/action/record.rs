@@ -84,6 +84,7 @@ impl ActionBody for Record {
     fn note(&self, commit: CommitId) -> Note {
         note::results(self.deployment.kind, &self.component_results(), commit)
             .with_break_glass(self.break_glass())
+            .with_external(self.deployment.external)
             .with_references(self.deployment.change.as_ref(), &self.deployment.labels)
     }
 

@@ -22,8 +22,8 @@ use crate::domain::time::Time;
 pub(super) struct MissingApprovals {
     /// The message: how many approvals are given, and whose approval would count.
     pub detail: String,
-    /// Whether an eligible approver is left.
-    pub can_be_given: bool,
+    /// Who can give one of them; empty if they cannot all be given.
+    pub eligible: BTreeSet<Person>,
 }
 
 /// The changes that need approval at one commit, and the approvals given.
@@ -280,7 +280,18 @@ impl<'a> CommitApprovals<'a> {
         }
         let eligible = self.eligible_approvers(ctx, filled)?;
         let tally = self.describe_tally();
+        let reachable = self.count_reachable(&eligible, ctx)?;
+        let excluded = || {
+            let excluded = describe_excluded(self.requirements);
+            excluded.map_or_else(String::new, |it| format!(": {it}"))
+        };
         let needs = match (slots.len() - filled, eligible.len()) {
+            (missing, 1..) if reachable < slots.len() => format!(
+                "needs {missing} more, but only {} {} left{}",
+                join_names(&eligible),
+                if eligible.len() == 1 { "is" } else { "are" },
+                excluded()
+            ),
             (_, 0) => match describe_excluded(self.requirements) {
                 Some(excluded) => format!("and no eligible approver is left: {excluded}"),
                 None => "and no eligible approver is left".to_owned(),
@@ -307,18 +318,31 @@ impl<'a> CommitApprovals<'a> {
         };
         Ok(Some(MissingApprovals {
             detail: format!("{tally}{separator} {needs}{refused}"),
-            can_be_given: !eligible.is_empty(),
+            eligible: if reachable < slots.len() {
+                BTreeSet::new()
+            } else {
+                eligible
+            },
         }))
+    }
+
+    /// Returns how many required approvals would be given if all these people approved.
+    fn count_reachable(&self, eligible: &BTreeSet<Person>, ctx: &Context<'_>) -> Fact<usize> {
+        let excluded = ExcludedPersons::find(ctx, self.requirements)?;
+        let mut with_approvals = self.approvers.clone();
+        for (requirement, approvers) in self.requirements.iter().zip(&mut with_approvals) {
+            let more = eligible
+                .iter()
+                .filter(|person| may_approve(ctx, requirement, person, &excluded));
+            approvers.extend(more.cloned());
+        }
+        let slots = self.slots(&with_approvals);
+        Ok(match_slots(&slots).into_iter().flatten().count())
     }
 
     /// Returns the people whose approval would fill one more slot.
     fn eligible_approvers(&self, ctx: &Context<'_>, filled: usize) -> Fact<BTreeSet<Person>> {
         let excluded = ExcludedPersons::find(ctx, self.requirements)?;
-        let may_approve = |requirement: &ApprovalRequirement, person: &Person| {
-            requirement.by.contains(person)
-                && !ctx.policy.is_machine(person)
-                && excluded.refuse(requirement.prevent_self, person).is_none()
-        };
         let persons: BTreeSet<&Person> = self
             .requirements
             .iter()
@@ -330,7 +354,7 @@ impl<'a> CommitApprovals<'a> {
                 .requirements
                 .iter()
                 .zip(&mut with_approval)
-                .filter(|(requirement, _)| may_approve(requirement, person))
+                .filter(|(requirement, _)| may_approve(ctx, requirement, person, &excluded))
             {
                 approvers.insert((*person).clone());
             }
@@ -342,6 +366,18 @@ impl<'a> CommitApprovals<'a> {
         };
         Ok(persons.into_iter().filter(would_help).cloned().collect())
     }
+}
+
+/// Returns whether an approval by a person would count for a requirement.
+fn may_approve(
+    ctx: &Context<'_>,
+    requirement: &ApprovalRequirement,
+    person: &Person,
+    excluded: &ExcludedPersons,
+) -> bool {
+    requirement.by.contains(person)
+        && !ctx.policy.is_machine(person)
+        && excluded.refuse(requirement.prevent_self, person).is_none()
 }
 
 /// Returns whether a deployment requires no approval, whatever its environment requires.

@@ -104,9 +104,30 @@ pub(super) fn check_publish(ctx: &Context<'_>, publish: &Publish) -> Fact<Vec<Ch
         .as_ref()
         .map_or(&[][..], |chain| &chain.root_keys);
     let eligible = exclude_ineligible(ctx, ctx.policy.admins(root_keys));
-    let remaining = eligible.difference(&approvers);
-    let needs = format!("{tally}, needs {}", join_names(remaining));
-    violations.push(Check::fail(Rule::Approvals, needs).remedy("git deploy policy approve"));
+    let remaining: BTreeSet<Person> = eligible.difference(&approvers).cloned().collect();
+    let missing = usize::try_from(required).unwrap_or(usize::MAX) - approvers.len();
+    violations.push(if remaining.len() < missing {
+        let left = match remaining.len() {
+            0 => "no other admin is left who may approve".to_owned(),
+            1 => format!("only {} is left", join_names(&remaining)),
+            _ => format!("only {} are left", join_names(&remaining)),
+        };
+        Check::fail(
+            Rule::Approvals,
+            format!("{tally}, needs {missing} more, but {left}"),
+        )
+    } else {
+        let needs = match (missing, remaining.len()) {
+            (1, 1) => format!("{tally}, needs {}", join_names(&remaining)),
+            (1, _) => format!("{tally}, needs one of {}", join_names(&remaining)),
+            _ => format!(
+                "{tally}, needs {missing} more, of {}",
+                join_names(&remaining)
+            ),
+        };
+        let check = Check::fail(Rule::Approvals, needs).remedy("git deploy policy approve");
+        check.remedy_by(remaining)
+    });
     Ok(violations)
 }
 

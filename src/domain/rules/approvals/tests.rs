@@ -411,7 +411,8 @@ fn policies() {
     let digest = || Digest::sha256(policy_text("[environments.prod]").as_bytes());
     publish_case(vec![("erin", digest())], &["erin"]).passes(Rule::Approvals);
     publish_case(vec![("erin", digest())], &[]).fails(Rule::Approvals, "`approvedBy` names nobody");
-    publish_case(vec![("alice", digest())], &[]).fails(Rule::Approvals, "0 of 1, needs bob, erin");
+    publish_case(vec![("alice", digest())], &[])
+        .fails(Rule::Approvals, "0 of 1, needs one of bob, erin");
     publish_case(vec![("carol", digest())], &[]).fails(Rule::Approvals, "0 of 1");
     publish_case(vec![("cd", digest())], &[]).fails(Rule::Approvals, "0 of 1");
     publish_case(vec![("erin", Digest::sha256(b"other"))], &[]).fails(Rule::Approvals, "0 of 1");

@@ -315,3 +315,65 @@ fn contents_of_a_yank() {
         }
     }
 }
+
+/// A record of a component that git-deploy deploys or removes itself states that it is external.
+#[test]
+fn records_of_what_git_deploy_carries_out() {
+    const COMMANDS: &str = "[environments.prod]\n[components]\n\
+        api = { paths = \"api/**\", apply = \"true\", destroy = \"true\" }\nweb = { paths = \"web/**\" }\n";
+    let removal = || {
+        let mut change = change("api", 2, Some(1));
+        change.target.content = None;
+        change
+    };
+    let history = || vec![("alice", ran("api", 1, None))];
+    for (changes, expected) in [
+        (vec![change("web", 2, None)], None),
+        (
+            vec![change("api", 2, Some(1))],
+            Some((
+                "git-deploy deploys api itself (`apply` in deploy.toml): add --external if it was deployed by hand",
+                "git deploy run prod 020202020202 --component api",
+            )),
+        ),
+        (
+            vec![change("api", 2, Some(1)), change("web", 2, None)],
+            Some((
+                "deploys api itself",
+                "git deploy run prod 020202020202 --component api",
+            )),
+        ),
+        (
+            vec![removal()],
+            Some((
+                "removes api itself",
+                "git deploy run prod 020202020202 --destroy --component api",
+            )),
+        ),
+    ] {
+        for external in [false, true] {
+            let Action::Record(mut record) = ran("api", 2, Some(1)) else {
+                panic!("not a record");
+            };
+            record.deployment = of(DeploymentKind::Deploy, changes.clone());
+            record.deployment.external = external;
+            let refusal = super::refuse_unmarked_record(
+                &crate::domain::rules::testing::policy(COMMANDS),
+                "prod",
+                &record.deployment,
+            );
+            let expected = expected.filter(|_| !external);
+            let case = Case::after(COMMANDS, "prod", history(), "alice", Action::Record(record));
+            let checks = case.verdict().checks;
+            assert_eq!(
+                checks.iter().any(|it| Some(it) == refusal.as_ref()),
+                expected.is_some()
+            );
+            let refusal = refusal.map(|it| (it.detail, it.remedy.unwrap()));
+            let (detail, remedy) = expected.unwrap_or_default();
+            let (actual_detail, actual_remedy) = refusal.unwrap_or_default();
+            assert!(actual_detail.contains(detail), "{actual_detail}");
+            assert_eq!(actual_remedy, remedy);
+        }
+    }
+}

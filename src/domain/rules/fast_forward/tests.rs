@@ -32,9 +32,15 @@ fn forward() {
         Rule::FastForward,
         "020202020202 contains neither 010101010101",
     );
+    assert_eq!(check.remedy.as_deref(), Some("git merge 010101010101"));
+    // An older commit is no merge: only a release that ran there is a way back.
+    let mut older = after_one(BOUND, DeploymentKind::Deploy, 2, false);
+    let containment = &mut older.facts.containment;
+    containment.insert((commit(1), commit(2)), Ok(true));
+    let check = older.fails(Rule::FastForward, "contains neither");
     assert_eq!(
         check.remedy.as_deref(),
-        Some("git deploy record prod 020202020202 --rollback")
+        Some("git deploy rollback prod --list")
     );
     after_one(FREE, DeploymentKind::Deploy, 2, false).passes(Rule::FastForward);
     // After a squash or a rebase the running commit is in no branch, and its content is.
@@ -63,8 +69,9 @@ fn hotfix() {
         assert_eq!(
             after_one(rest, DeploymentKind::Hotfix, 2, false)
                 .fails(Rule::FastForward, "contains neither")
-                .remedy,
-            None
+                .remedy
+                .as_deref(),
+            Some("git merge 010101010101")
         );
     }
 }

@@ -200,7 +200,7 @@ fn locks_and_holds() {
     after(vec![("bob", lock(None))], lock(Some("catalogue"))).passes(Rule::State);
     after(vec![("bob", lock(None))], unlock(None)).passes(Rule::State);
     after(vec![("bob", lock(None))], unlock(Some("catalogue")))
-        .fails(Rule::State, "no such lock or hold");
+        .fails(Rule::State, "prod is not locked");
     let lift = |byte| {
         Action::Unlock(Unlock {
             component: None,
@@ -218,7 +218,7 @@ fn locks_and_holds() {
         VerificationResult::None,
     );
     after(vec![("alice", failed.clone())], lift(2)).passes(Rule::State);
-    after(vec![("alice", failed)], lift(3)).fails(Rule::State, "no such lock or hold");
+    after(vec![("alice", failed)], lift(3)).fails(Rule::State, "is not on hold in prod");
 }
 
 /// A revoke names an existing approval and its approver.
@@ -233,15 +233,15 @@ fn approvals() {
     };
     let history = || vec![("bob", approve(1, &["catalogue"]))];
     after(history(), revoke(1, "bob")).passes(Rule::State);
-    after(history(), revoke(2, "bob")).fails(Rule::State, "no such approval");
-    after(history(), revoke(1, "carol")).fails(Rule::State, "no such approval");
+    after(history(), revoke(2, "bob")).fails(Rule::State, "has no approval of");
+    after(history(), revoke(1, "carol")).fails(Rule::State, "has no approval of");
     let revoke = PolicyRevoke {
         digest: Digest::sha256(b"x"),
         approver: parse("bob"),
         comment: None,
     };
     Case::new(POLICY, "policy", "bob", Action::PolicyRevoke(revoke))
-        .fails(Rule::State, "no such approval");
+        .fails(Rule::State, "has no approval of");
 }
 
 /// A component with a history cannot get a baseline, which could hide a deployment or a failure.

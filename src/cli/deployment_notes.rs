@@ -1,0 +1,235 @@
+//! What a person should know before a deployment, although no rule forbids it: commits that it takes
+//! away, and deployed commits that are not where they belong.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::deployment_request::find_environment_policy;
+use super::placement::PlacementFinder;
+use super::read_context;
+use super::workspace::Workspace;
+use super::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::entry::{Deployment, DeploymentKind, Target};
+use crate::domain::env_ref::EnvRef;
+use crate::domain::id::CommitId;
+use crate::domain::name::EnvName;
+use crate::domain::policy::{BranchName, Environment};
+use crate::domain::state::{EnvState, Scope};
+use crate::git;
+use crate::ledger::facts::PathCommits;
+use crate::ledger::writer::LedgerSnapshot;
+use crate::run::new_commits::read_subject;
+use crate::view::status::CommitPlacement;
+
+/// The maximum number of commits to examine for one component.
+const HISTORY_LIMIT: usize = 1_000;
+/// The maximum number of lost commits that are named.
+const MAX_NAMED: usize = 3;
+
+/// Prints the notes on a deployment, once, on standard error.
+///
+/// Says nothing about commits that this clone lacks.
+pub fn report(
+    ui: &Ui,
+    workspace: &Workspace,
+    rules: &Environment,
+    name: &EnvName,
+    state: EnvState<'_>,
+    deployment: &Deployment,
+) {
+    report_losses(ui, workspace, name, state, deployment);
+    // A rollback returns to a commit that was judged before.
+    if deployment.kind == DeploymentKind::Rollback {
+        return;
+    }
+    for note in describe_placements(workspace, rules, name, deployment).unwrap_or_default() {
+        ui.eprint_warning(note);
+    }
+}
+
+/// Prints the commits that a deployment takes away. A plan prints nothing else: the commits of a
+/// change request are not where they belong until it is merged.
+pub fn report_losses(
+    ui: &Ui,
+    workspace: &Workspace,
+    name: &EnvName,
+    state: EnvState<'_>,
+    deployment: &Deployment,
+) {
+    if let Ok(Some(note)) = describe_losses(workspace, name, state, deployment) {
+        ui.eprint_warning(note);
+    }
+}
+
+/// Prints the notes of a command that drafts its entry again if another one was accepted first.
+#[derive(Default)]
+pub struct NotesOnce(Cell<bool>);
+
+impl NotesOnce {
+    /// Prints the notes, unless an earlier draft has.
+    pub fn report(
+        &self,
+        ui: &Ui,
+        workspace: &Workspace,
+        env: &EnvRef,
+        snapshot: &LedgerSnapshot<'_>,
+        deployment: &Deployment,
+    ) -> Result<(), CliError> {
+        if self.0.replace(true) {
+            return Ok(());
+        }
+        let (_, rules) = find_environment_policy(env, snapshot)?;
+        let state = snapshot
+            .load_state(env.ledger(), &Scope::All)
+            .context(ErrorKind::CannotTell, "cannot read the ledger")?;
+        let state = env.state_in(&state);
+        report(ui, workspace, rules, env.name(), state, deployment);
+        Ok(())
+    }
+}
+
+/// Prints that the work tree has changes that the commit `HEAD` does not have.
+pub fn report_uncommitted_changes(ui: &Ui, workspace: &Workspace) {
+    let count = count_uncommitted_changes(workspace).unwrap_or_default();
+    if count > 0 {
+        let (files, verb) = match count {
+            1 => ("file", "has"),
+            _ => ("files", "have"),
+        };
+        ui.eprint_warning(format_args!(
+            "{count} {files} {verb} uncommitted changes, which HEAD does not contain"
+        ));
+    }
+}
+
+fn count_uncommitted_changes(workspace: &Workspace) -> git::Result<usize> {
+    if workspace.repository.is_bare() {
+        return Ok(0);
+    }
+    let status = workspace
+        .repository
+        .git("status")
+        .arg("--porcelain")
+        .arg("--untracked-files=no")
+        .run()?;
+    let lines = status.into_stdout()?;
+    Ok(String::from_utf8_lossy(&lines).lines().count())
+}
+
+/// Describes the commits that the environment runs now and would lose: `this takes away 2 commits
+/// from prod, among them hotfix 1a2b3c4 by bob`. Returns `None` if there are none.
+fn describe_losses(
+    workspace: &Workspace,
+    name: &EnvName,
+    state: EnvState<'_>,
+    deployment: &Deployment,
+) -> git::Result<Option<String>> {
+    let path_commits = PathCommits::new(&workspace.repository, &workspace.policy, HISTORY_LIMIT);
+    let (mut lost, mut hotfixes) = (Vec::new(), BTreeSet::new());
+    let mut is_truncated = false;
+    for change in deployment.deployed() {
+        let (component, to) = (&change.target.component, change.target.commit);
+        let Some(from) = change.from.filter(|from| *from != to) else {
+            continue;
+        };
+        let ahead = path_commits.touching(component, from, to)?;
+        if ahead.commits.is_empty()
+            || has_running_content(workspace, &path_commits, state, &change.target, from)?
+        {
+            continue;
+        }
+        is_truncated |= ahead.is_truncated;
+        let ids = ahead.commits.into_iter().map(CommitId);
+        lost.extend(ids.filter(|id| !lost.contains(id)).collect::<Vec<_>>());
+        let live = state.live_entry(component);
+        if live.is_some_and(|it| it.statement.ended_kind() == Some(DeploymentKind::Hotfix)) {
+            hotfixes.insert(from);
+        }
+    }
+    if lost.is_empty() {
+        return Ok(None);
+    }
+    // A hotfix is what a deployment takes away by mistake.
+    lost.sort_by_key(|id| !hotfixes.contains(id));
+    let mut named = Vec::new();
+    for id in lost.iter().take(MAX_NAMED) {
+        let commit = workspace.repository.read_commit(id.0)?;
+        let author = read_context::find_author(workspace, commit.author());
+        let hotfix = if hotfixes.contains(id) { "hotfix " } else { "" };
+        let subject = read_subject(&commit).unwrap_or_default();
+        named.push(format!(
+            "{hotfix}{} by {author} ({subject})",
+            id.0.prefix(7)
+        ));
+    }
+    let noun = if lost.len() == 1 { "commit" } else { "commits" };
+    let more = if is_truncated { "+" } else { "" };
+    let glue = if lost.len() > named.len() {
+        ", among them"
+    } else {
+        ":"
+    };
+    Ok(Some(format!(
+        "this takes away {}{more} {noun} from {name}{glue} {}",
+        lost.len(),
+        named.join(", ")
+    )))
+}
+
+/// Returns whether the history of the new commit has the running content, for example as a squash
+/// or a cherry-pick. Then nothing is lost.
+fn has_running_content(
+    workspace: &Workspace,
+    path_commits: &PathCommits<'_>,
+    state: EnvState<'_>,
+    target: &Target,
+    from: CommitId,
+) -> git::Result<bool> {
+    let component = &target.component;
+    let Some(running) = state.content(component) else {
+        return Ok(false);
+    };
+    let gatherer = workspace.gatherer();
+    let brought = path_commits.touching(component, target.commit, from)?;
+    for id in brought.commits {
+        if gatherer.content(&workspace.policy, CommitId(id), component)? == Some(running) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Describes the deployed commits that are on no branch of the remote. If the deployment breaks
+/// glass, also those that are not on the environment's branch: otherwise a rule judges that, or the
+/// branch moves after the deployment.
+fn describe_placements(
+    workspace: &Workspace,
+    rules: &Environment,
+    name: &EnvName,
+    deployment: &Deployment,
+) -> git::Result<Vec<String>> {
+    let finder = PlacementFinder::new(workspace)?;
+    let remote = workspace.remote.as_deref();
+    let branch = rules.branch.as_ref().map(BranchName::as_str);
+    let tip = match branch {
+        Some(branch) => workspace.repository.branch_tip(remote, branch)?,
+        None => None,
+    };
+    let commits: BTreeMap<CommitId, Option<CommitPlacement>> = deployment
+        .deployed()
+        .map(|change| change.target.commit)
+        .map(|commit| (commit, finder.find(commit, tip)))
+        .collect();
+    let describe = |(commit, placement): (CommitId, Option<CommitPlacement>)| {
+        let commit = commit.0.prefix(7);
+        match placement? {
+            CommitPlacement::Unpushed => Some(format!("{commit} is on no branch of the remote")),
+            CommitPlacement::OffBranch if deployment.break_glass.is_some() => Some(format!(
+                "{commit} is not on {}, the branch of {name}",
+                branch.unwrap_or_default()
+            )),
+            CommitPlacement::OffBranch => None,
+        }
+    };
+    Ok(commits.into_iter().filter_map(describe).collect())
+}
