@@ -67,4 +67,5 @@ mod undeclared;
 mod unmatched_paths;
 mod unverified_ledgers;
 mod usability;
+mod wrapped_command;
 mod write_commands;
