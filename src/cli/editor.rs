@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::git::Repository;
+use crate::git::command::GitOutput;
 use crate::git::private_files::TempFolder;
 use crate::input_file::read_regular_file;
 use crate::signing::SECRET_VARIABLES;
@@ -18,7 +19,7 @@ pub(super) fn write_in_editor(repository: &Repository, question: &str) -> Result
     let failed = |error: CliError| error.hint("-m REASON");
     let editor = repository.git("var").arg("GIT_EDITOR").run();
     let editor = editor
-        .and_then(|output| output.into_stdout())
+        .and_then(GitOutput::into_stdout)
         .context(ErrorKind::CannotTell, cannot_edit)
         .map_err(failed)?;
     let editor = String::from_utf8_lossy(&editor).trim_end().to_owned();

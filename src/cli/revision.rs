@@ -72,10 +72,10 @@ impl Workspace {
                     let example = component.map_or_else(String::new, |name| {
                         format!("{revision}:{name}, for the commit of {name}")
                     });
-                    Err(CliError::new(ErrorKind::Usage, message)
+                    let error = CliError::new(ErrorKind::Usage, message)
                         .hint(example)
-                        .hint(format!("git deploy status {revision}")))
-                    .map_err(suggest_ref)
+                        .hint(format!("git deploy status {revision}"));
+                    Err(suggest_ref(error))
                 }
             };
         }

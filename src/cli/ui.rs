@@ -228,10 +228,14 @@ impl Ui {
                 .context(ErrorKind::CannotTell, "cannot ask")?;
         }
         let mut answer = String::new();
-        io::stdin()
+        let length = io::stdin()
             .lock()
             .read_line(&mut answer)
             .context(ErrorKind::CannotTell, "cannot read the answer")?;
+        if length == 0 {
+            // The input has ended, so the user's Enter does not end the line of the question.
+            self.eprint("");
+        }
         let answer = answer.trim();
         Ok(match default {
             Some(default) if answer.is_empty() => default.to_owned(),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::harness::{Repo, World};
 
-/// Returns all files of the clone and of the home, except objects, which nothing names.
+/// Returns all files of the clone and of the home, except objects, which nothing names, and what
+/// git-deploy keeps about the last sync.
 fn list_files(world: &World, repo: &Repo<'_>) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for root in [repo.path().to_owned(), world.path().join("home")] {
@@ -13,7 +14,7 @@ fn list_files(world: &World, repo: &Repo<'_>) -> BTreeMap<String, Vec<u8>> {
             .filter_map(Result::ok)
         {
             let path = file.path().to_string_lossy().into_owned();
-            let is_ignored = path.contains("/objects") || path.contains("/git-deploy-cache");
+            let is_ignored = path.contains("/objects") || path.contains("/.git/git-deploy/");
             if file.file_type().is_file() && !is_ignored {
                 files.insert(path, std::fs::read(file.path()).unwrap());
             }
@@ -88,11 +89,10 @@ fn each_failure_leaves_the_clone_as_it_was() {
     repo.deploy(&base).ok();
     // A clone that joins fails without a change, too.
     let bob = world.clone(&server, "bob");
-    let config = std::fs::read(bob.path().join(".git/config")).unwrap();
+    let read_config = |key: &str| bob.git(&["config", "--get-all", key]).text();
+    let refspecs = read_config("remote.origin.fetch");
     bob.deploy(&["init", "--yes", "--env", "qa"]).fails(2);
     bob.deploy(&["init", "--yes", "--name", "other"]).fails(2);
-    assert_eq!(
-        std::fs::read(bob.path().join(".git/config")).unwrap(),
-        config
-    );
+    assert_eq!(read_config("remote.origin.fetch"), refspecs);
+    assert_eq!(read_config("deploy.remote"), "");
 }

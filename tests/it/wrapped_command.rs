@@ -212,6 +212,29 @@ fn exit_codes_tell_refused_waiting_unknown_and_failed_apart() {
     project.audited();
 }
 
+/// A component whose commands the policy has is deployed by `run`, not by another command beside them.
+#[test]
+fn components_with_apply_are_not_wrapped() {
+    let world = World::new();
+    let project = begin(&world);
+    project.publish(&POLICY.replace(
+        "web = { paths = \"web\"",
+        "web = { paths = \"web\", apply = \"true\"",
+    ));
+    let before = project.refs();
+    let run = record(&project, &["dev", "--", "./deploy.sh"]).fails(1);
+    assert!(run.err().contains("git deploy run dev"), "{run}");
+    assert_eq!(
+        (read_home(&project, "ran"), project.refs()),
+        (String::new(), before)
+    );
+    record(
+        &project,
+        &["dev", "--component", "api", "--", "./deploy.sh"],
+    )
+    .ok();
+}
+
 /// Clients check the rules themselves where no server does.
 #[test]
 fn a_host_without_hooks_refuses_and_records_as_well() {

@@ -17,6 +17,18 @@ pub struct ReasonArgs {
 }
 
 impl ReasonArgs {
+    /// Checks, before anything else is read, that there is a reason or a terminal to write it at.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is neither.
+    pub fn require(&self, ui: &Ui) -> Result<(), CliError> {
+        if self.message.is_some() || ui.can_edit() {
+            return Ok(());
+        }
+        Err(CliError::new(ErrorKind::Usage, "a reason is required").hint("-m REASON"))
+    }
+
     /// Returns the reason. `question` asks for it in the editor, as in `Why is prod locked?`.
     ///
     /// # Errors
@@ -26,10 +38,7 @@ impl ReasonArgs {
         if let Some(message) = &self.message {
             return Ok(message.clone());
         }
-        if !ui.can_edit() {
-            let message = format!("a reason is required: {question}");
-            return Err(CliError::new(ErrorKind::Usage, message).hint("-m REASON"));
-        }
+        self.require(ui)?;
         let text = write_in_editor(&workspace.repository, question)?;
         if text.is_empty() {
             return Err(CliError::new(

@@ -16,7 +16,7 @@ pub struct YankArgs {
     #[arg(value_name = "REV|DIGEST")]
     argument: String,
     #[command(flatten)]
-    reason: ReasonArgs,
+    pub reason: ReasonArgs,
     #[command(flatten)]
     write: WriteArgs,
 }

@@ -39,6 +39,7 @@ pub struct Args {
 /// Writes the abort of an unfinished run. The run may also be in an environment that the policy no
 /// longer has.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    args.reason.require(ui)?;
     let workspace = Workspace::open_to_write(ui)?;
     let env = match find_dropped_environment(&workspace, args.environment.as_typed()) {
         Some(env) => env,

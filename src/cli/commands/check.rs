@@ -38,6 +38,7 @@ Examples:
 
   Check one component only:
     git deploy check prod --component api")]
+#[allow(clippy::struct_excessive_bools)] // Each is a flag on the command line.
 pub struct Args {
     #[command(flatten)]
     env_rev: EnvRevArgs,

@@ -35,6 +35,7 @@ pub struct Args {
 
 /// Writes a lock.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    args.reason.require(ui)?;
     let workspace = Workspace::open_to_write(ui)?;
     let (env, _) = workspace.find_environment(args.environment.find(&workspace, ui)?.as_str())?;
     let subject = args.component.as_ref().map_or_else(

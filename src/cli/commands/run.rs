@@ -24,9 +24,9 @@ use crate::run::build_deployment::{Commits, DeploymentSpec};
 /// leave components out, because they or their dependencies are locked, on hold or being deployed.
 /// Press Ctrl-C once to finish running steps and start no new ones, twice to cancel them.
 ///
-/// `git deploy COMPONENT ENV` is short for `git deploy run ENV --component COMPONENT`, and
-/// `git deploy all ENV` for all components that differ. If a component has the name of a command, the
-/// command wins: use the long form.
+/// `git deploy COMPONENT ENV` is short for `git deploy run ENV --component COMPONENT`; `all` as the
+/// component stands for all that differ. If a component has the name of a command, the command wins:
+/// use the long form.
 #[derive(clap::Args)]
 #[command(alias = "deploy")]
 #[command(after_long_help = "\

@@ -52,7 +52,8 @@ impl DeployRunner<'_> {
         );
         let verdict = self.check_approvals(person, build, &deployment, &plans)?;
         if self.is_dry_run {
-            return self.report_dry_run(&verdict);
+            self.report_dry_run(&verdict);
+            return Ok(());
         }
         if !self.confirm("Continue?")? {
             return Err(CliError::new(ErrorKind::Denied, "nothing was deployed"));
@@ -64,7 +65,7 @@ impl DeployRunner<'_> {
     }
 
     /// Prints the verdict of the rules on a deployment that was only tried.
-    fn report_dry_run(&self, verdict: &Verdict) -> Result<(), CliError> {
+    fn report_dry_run(&self, verdict: &Verdict) {
         for line in render_verdict(verdict, self.ui.width()) {
             self.ui.print(line);
         }
@@ -72,7 +73,6 @@ impl DeployRunner<'_> {
         self.ui.print_sentence(format_args!(
             "The rules allow it; nothing was deployed to {name}."
         ));
-        Ok(())
     }
 
     /// Applies the plans, verifies the result, rolls back failed components, writes the finish, and

@@ -15,8 +15,10 @@ use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{
     ComponentPlans, DeployRunner, Preparation, StartedRun, explain_config_change, report_recorded,
 };
+use crate::cli::deployment_request::find_environment_policy;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::deploy_command::DeployCommand;
 use crate::domain::entry::{
     Action, CommandStep, Deployment, Finish, RecordedResult, VerificationResult,
 };
@@ -63,8 +65,11 @@ pub(super) fn run_command(
         .with_requester(metadata.requested_by.as_ref())
         .with_inputs(metadata.inputs.read(ui)?)
         .with_dry_run(args.write.dry_run);
-    let build =
-        |snapshot: &LedgerSnapshot<'_>| build_recorded_deployment(args, ui, env, snapshot, commit);
+    let build = |snapshot: &LedgerSnapshot<'_>| {
+        let deployment = build_recorded_deployment(args, ui, env, snapshot, commit)?;
+        refuse_own_deployment(env, snapshot, &deployment)?;
+        Ok(deployment)
+    };
     let deployment = runner.check_rules_without_plans(&person, &build)?;
     if deployment.components.is_empty() {
         runner.report_unchanged(&build, &deployment)?;
@@ -83,6 +88,30 @@ pub(super) fn run_command(
     let result = command.run(&started);
     let appended = command.write_finish(&started, &result)?;
     command.report(&started, &appended, result)
+}
+
+/// Fails if the policy has the commands that deploy one of the components: another command beside them
+/// would make the ledger untrue.
+fn refuse_own_deployment(
+    env: &EnvRef,
+    snapshot: &LedgerSnapshot<'_>,
+    deployment: &Deployment,
+) -> Result<(), CliError> {
+    let (policy, _) = find_environment_policy(env, snapshot)?;
+    for change in deployment.changed() {
+        let component = &change.target.component;
+        let command = DeployCommand::new(policy, env.name())
+            .kind(deployment.kind)
+            .commit(change.target.commit)
+            .only([component]);
+        if command.is_run() {
+            let message = format!(
+                "the policy has the commands that deploy {component}: the command was not run"
+            );
+            return Err(CliError::new(ErrorKind::Denied, message).hint(command.to_string()));
+        }
+    }
+    Ok(())
 }
 
 /// The command, ready to run.
