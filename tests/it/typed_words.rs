@@ -131,9 +131,9 @@ fn help_of_commands_aliases_and_topics() {
         .lines()
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
     {
-        let word = line.split_whitespace().next().unwrap();
-        if !word.starts_with('-') && !word.contains(char::is_uppercase) && word != "git" {
-            repo.deploy(&["help", word]);
+        let name = line.split_whitespace().next().unwrap();
+        if !name.starts_with('-') && name != "git" {
+            repo.deploy(&["help", name]).ok();
         }
     }
     let run = repo.deploy(&["help", "pormote"]).fails(2);

@@ -48,6 +48,17 @@ fn read_log(project: &Project<'_>) -> String {
     std::fs::read_to_string(last.path()).unwrap()
 }
 
+/// Returns the SHA-256 of a log, as entries have it.
+fn log_digest(log: &str) -> String {
+    use sha2::Digest as _;
+    use std::fmt::Write as _;
+    let mut text = "sha256:".to_owned();
+    for byte in sha2::Sha256::digest(log.as_bytes()) {
+        write!(text, "{byte:02x}").unwrap();
+    }
+    text
+}
+
 /// Returns the outcome of each component in a finish entry.
 fn outcomes(entry: &Value) -> Vec<String> {
     let components = entry["components"].as_array().unwrap().iter();
@@ -102,21 +113,14 @@ fn a_successful_command_is_recorded_with_its_status_time_and_output() {
     assert_eq!(finish["labels"]["ticket"], "OPS-7");
     assert_eq!(outcomes(&finish), ["api succeeded", "web succeeded"]);
     let log = read_log(&project);
-    let digest = {
-        use sha2::Digest as _;
-        let bytes = sha2::Sha256::digest(log.as_bytes());
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
+    let digest = log_digest(&log);
     for command in finish["commands"].as_array().unwrap() {
         assert_eq!(
             (&command["step"], &command["status"]),
             (&"apply".into(), &0.into())
         );
         assert_eq!(command["size"], log.len());
-        assert_eq!(command["output"], format!("sha256:{digest}"));
+        assert_eq!(command["output"], digest);
         assert!(command["milliseconds"].is_u64());
     }
     assert_eq!(finish["commands"].as_array().unwrap().len(), 2);
