@@ -132,7 +132,7 @@ fn help_of_commands_aliases_and_topics() {
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
     {
         let name = line.split_whitespace().next().unwrap();
-        if !name.starts_with('-') && name != "git" {
+        if name.chars().all(|letter| letter.is_ascii_lowercase()) && name != "git" {
             repo.deploy(&["help", name]).ok();
         }
     }
