@@ -129,16 +129,16 @@ impl CliError {
         let removal = source
             .downcast_ref::<git::Error>()
             .and_then(git::Error::removal);
-        self.hints.extend(removal);
         self.source = Some(source);
+        let error = removal.into_iter().fold(self, Self::hint);
         match lock {
-            Some(lock) => self
+            Some(lock) => error
                 .hint("repeat the command once the other process has ended")
                 .hint(format!(
                     "rm {}, if no git process is running here",
                     lock.display()
                 )),
-            None => self,
+            None => error,
         }
     }
 

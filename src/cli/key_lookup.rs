@@ -1,8 +1,10 @@
 //! Finds the key that signs here and creates new keys: shared by `init`, `key` and the commands
 //! that write entries.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::id::PublicKey;
@@ -20,6 +22,10 @@ pub const KEY_SETTING: &str = "deploy.key";
 pub const SIGNER_SETTING: &str = "deploy.signer";
 /// The git setting with that program's public key, or with the file that contains it.
 pub const SIGNER_KEY_SETTING: &str = "deploy.signerKey";
+
+/// The password that was typed for each key file, so that a command asks for it only once. The
+/// memory of this process is protected from others, as it must be for the key itself.
+static TYPED_PASSWORDS: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
 
 /// Where the signing key comes from, in the order of precedence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,21 +149,46 @@ pub fn create_key_file(file: &Path, no_password: bool) -> Result<PublicKey, CliE
             format!("cannot create the folder {}", folder.display()),
         )?;
     }
-    generate_key(file, password.as_deref()).map_err(|error| {
-        let exists = matches!(error, KeyError::Exists(_));
-        let kind = if exists {
-            ErrorKind::Usage
-        } else {
-            ErrorKind::CannotTell
-        };
-        let failure =
-            CliError::new(kind, format!("cannot create the key {}", file.display())).because(error);
-        if exists {
-            failure.hint("git deploy key show")
-        } else {
-            failure
-        }
-    })
+    generate_key(file, password.as_deref())
+        .map_err(|error| {
+            let exists = matches!(error, KeyError::Exists(_));
+            let kind = if exists {
+                ErrorKind::Usage
+            } else {
+                ErrorKind::CannotTell
+            };
+            let failure = CliError::new(kind, format!("cannot create the key {}", file.display()))
+                .because(error);
+            if exists {
+                failure.hint("git deploy key show")
+            } else {
+                failure
+            }
+        })
+        .inspect(|_| {
+            if let Some(password) = password {
+                lock_typed_passwords().insert(file.to_owned(), password);
+            }
+        })
+}
+
+fn lock_typed_passwords() -> MutexGuard<'static, BTreeMap<PathBuf, String>> {
+    // Each change is a single insertion, so the map is usable even after a panic.
+    TYPED_PASSWORDS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns the password of a key file, which is typed at most once.
+fn ask_password(file: &Path) -> io::Result<String> {
+    let typed = lock_typed_passwords().get(file).cloned();
+    if let Some(password) = typed {
+        return Ok(password);
+    }
+    let password = rpassword::prompt_password(format!("Password of {}: ", file.display()))
+        .map_err(|_| io::Error::other("there is no terminal to type it at"))?;
+    lock_typed_passwords().insert(file.to_owned(), password.clone());
+    Ok(password)
 }
 
 /// Returns the password for a new key: from the environment, else typed twice. Rejects an empty
@@ -235,11 +266,7 @@ pub fn open_signer(repository: &Repository) -> Result<Signer, CliError> {
                     ))
             })?,
     };
-    let prompt = || {
-        rpassword::prompt_password(format!("Password of {}: ", file.display()))
-            .map_err(|_| std::io::Error::other("there is no terminal to type it at"))
-    };
-    Signer::from_file(&file, &environment, prompt)
+    Signer::from_file(&file, &environment, || ask_password(&file))
         .map_err(|error| super::diagnostics::explain_key_error(&file, error))
 }
 

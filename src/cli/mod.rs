@@ -20,6 +20,7 @@ mod deployment_notes;
 mod deployment_request;
 mod diagnostics;
 mod dropped_names;
+mod editor;
 mod entry_name;
 mod error;
 mod expected_project;
@@ -34,6 +35,7 @@ mod policy_edit;
 mod policy_file;
 mod policy_warnings;
 mod progress;
+mod promoted_commits;
 mod read_context;
 mod repository;
 mod revision;
@@ -50,6 +52,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::domain::text::sanitize;
@@ -84,6 +87,7 @@ commands! {
         Init => init,
         Demo => demo,
         Key => key,
+        Help => help,
     }
     "Inspect": {
         Status => status,
@@ -137,6 +141,13 @@ commands! {
     }
 }
 
+impl Command {
+    /// Returns whether this is a `run` whose first two words are a component and an environment.
+    fn is_component_first(&self, ui: &Ui) -> bool {
+        matches!(self, Self::Run(args) if args.is_component_first(ui))
+    }
+}
+
 /// Record, approve and verify deployments in a signed ledger in Git
 #[derive(Parser)]
 #[command(name = "git-deploy", bin_name = "git deploy", version)]
@@ -162,22 +173,35 @@ pub fn main() -> ExitCode {
     if let Some(code) = crate::run::isolation::run_if_helper() {
         return code;
     }
-    let cli = match parse_command_line(std::env::args_os()) {
-        Ok(cli) => cli,
-        Err(error) => {
-            print_clap_error(&error);
-            return if error.use_stderr() {
-                report_usage_error(&error)
-            } else {
-                ExitCode::SUCCESS
-            };
-        }
+    let (cli, unknown_command) = match parse_command_line(std::env::args_os()) {
+        Ok(cli) => (cli, None),
+        Err(error) => match parse_component_first(&error) {
+            Some(cli) => (cli, Some(error)),
+            None => return report_clap_error(&error),
+        },
     };
     let ui = Ui::new(&cli.options);
-    let result = change_directory(&cli.options)
+    let directory = change_directory(&cli.options);
+    if let Some(error) = unknown_command
+        && directory.is_ok()
+        && !cli.command.is_component_first(&ui)
+    {
+        return report_clap_error(&error);
+    }
+    let result = directory
         .and_then(|()| expected_project::check_expected_project(&ui))
         .and_then(|()| cli.command.run(&ui));
     ui.finish(result)
+}
+
+/// Prints help or a usage error, and returns the exit code.
+fn report_clap_error(error: &clap::Error) -> ExitCode {
+    print_clap_error(error);
+    if error.use_stderr() {
+        report_usage_error(error)
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 /// Prints help or a usage error. Replaces control characters in arguments that clap repeats,
@@ -242,6 +266,22 @@ fn parse_command_line(arguments: impl IntoIterator<Item = OsString>) -> Result<C
         .and_then(|matches| Cli::from_arg_matches(&matches));
     parsed
         .or_else(|_| Cli::from_arg_matches(&help::build_command().try_get_matches_from(arguments)?))
+}
+
+/// Parses `COMPONENT ENV …`, which is short for `run COMPONENT ENV …`, if `error` says that the first
+/// word is no command. Only the policy tells whether the words are a component and an environment.
+fn parse_component_first(error: &clap::Error) -> Option<Cli> {
+    if error.kind() != clap::error::ErrorKind::InvalidSubcommand {
+        return None;
+    }
+    let ContextValue::String(word) = error.get(ContextKind::InvalidSubcommand)? else {
+        return None;
+    };
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let index = arguments.iter().skip(1).position(|it| it == &**word)? + 1;
+    arguments.insert(index, "run".into());
+    let matches = Cli::command().try_get_matches_from(arguments).ok()?;
+    Cli::from_arg_matches(&matches).ok()
 }
 
 /// Changes to the directory of `-C`, so that every relative path is relative to it.

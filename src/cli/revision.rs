@@ -49,12 +49,21 @@ impl Workspace {
     /// # Errors
     ///
     /// Fails if there is no such commit, or if an environment runs several different commits.
+    ///
+    /// Also fails if a branch or a tag has the name of an environment that runs another commit.
     pub fn resolve_commit(&self, revision: &str) -> Result<CommitId, CliError> {
-        if let Some(running) = self.find_running(revision)? {
+        let suggest_ref = |error: CliError| match self.find_namesake(revision) {
+            Some((name, kind, _)) => error.hint(format!("{name}, for the {kind}")),
+            None => error,
+        };
+        if let Some(running) = self.find_running(revision).map_err(suggest_ref)? {
             let commits: BTreeSet<CommitId> = running.values().copied().collect();
             let mut distinct = commits.iter();
             return match (distinct.next(), distinct.next(), running.keys().next()) {
-                (Some(commit), None, _) => Ok(*commit),
+                (Some(commit), None, component) => {
+                    self.require_same_commit(revision, *commit, component)?;
+                    Ok(*commit)
+                }
                 (.., component) => {
                     let message = format!(
                         "{revision} runs {} different commits: choose a component",
@@ -63,9 +72,10 @@ impl Workspace {
                     let example = component.map_or_else(String::new, |name| {
                         format!("{revision}:{name}, for the commit of {name}")
                     });
-                    Err(CliError::new(ErrorKind::Usage, message)
+                    let error = CliError::new(ErrorKind::Usage, message)
                         .hint(example)
-                        .hint(format!("git deploy status {revision}")))
+                        .hint(format!("git deploy status {revision}"));
+                    Err(suggest_ref(error))
                 }
             };
         }
@@ -99,5 +109,46 @@ impl Workspace {
             format!("cannot resolve {revision:?}"),
         )?;
         resolved.map(CommitId).ok_or_else(unknown)
+    }
+
+    /// Checks that a word that names an environment does not also name a branch or a tag at another
+    /// commit. `component` is one that the environment runs.
+    fn require_same_commit(
+        &self,
+        word: &str,
+        running: CommitId,
+        component: Option<&ComponentName>,
+    ) -> Result<(), CliError> {
+        let Some((reference, kind, commit)) = self.find_namesake(word) else {
+            return Ok(());
+        };
+        if commit == running {
+            return Ok(());
+        }
+        let message = format!(
+            "{word} is ambiguous: the environment runs {}, and the {kind} is at {}",
+            running.short(),
+            commit.short()
+        );
+        let error = CliError::new(ErrorKind::Usage, message);
+        let error = component.into_iter().fold(error, |error, name| {
+            error.hint(format!("{word}:{name}, for the environment"))
+        });
+        Err(error.hint(format!("{reference}, for the {kind}")))
+    }
+
+    /// Finds the branch or the tag of this name. Returns how to write it so that it cannot be an
+    /// environment, what it is, and its commit.
+    fn find_namesake(&self, word: &str) -> Option<(String, &'static str, CommitId)> {
+        [("heads", "branch"), ("tags", "tag")]
+            .into_iter()
+            .find_map(|(folder, kind)| {
+                let reference = format!("{folder}/{word}");
+                let found = self
+                    .repository
+                    .resolve_revision(&format!("refs/{reference}"));
+                let commit = found.ok().flatten()?;
+                Some((reference, kind, CommitId(commit)))
+            })
     }
 }

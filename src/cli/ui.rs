@@ -204,6 +204,45 @@ impl Ui {
         Ok(())
     }
 
+    /// Returns whether the user is at a terminal and can write a text in an editor.
+    #[expect(
+        clippy::unused_self,
+        reason = "callers ask the user interface about the terminal"
+    )]
+    pub fn can_edit(&self) -> bool {
+        io::stdin().is_terminal() && io::stdout().is_terminal()
+    }
+
+    /// Returns whether the user may be asked for a text: at a terminal, and without `--yes`.
+    pub fn can_prompt(&self) -> bool {
+        !self.yes && self.can_ask()
+    }
+
+    /// Asks for one line of text. An empty answer means `default`.
+    pub fn ask(&self, question: &str, default: Option<&str>) -> Result<String, CliError> {
+        let shown = default.map_or_else(String::new, |default| format!(" [{default}]"));
+        {
+            let err = &mut self.lock_output().err;
+            write!(err, "{question}{shown}: ")
+                .and_then(|()| err.flush())
+                .context(ErrorKind::CannotTell, "cannot ask")?;
+        }
+        let mut answer = String::new();
+        let length = io::stdin()
+            .lock()
+            .read_line(&mut answer)
+            .context(ErrorKind::CannotTell, "cannot read the answer")?;
+        if length == 0 {
+            // The input has ended, so the user's Enter does not end the line of the question.
+            self.eprint("");
+        }
+        let answer = answer.trim();
+        Ok(match default {
+            Some(default) if answer.is_empty() => default.to_owned(),
+            _ => answer.to_owned(),
+        })
+    }
+
     /// Asks a yes-or-no question.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Works out what a deployment consists of, carries it out, and sends notifications about it.
 
 pub mod build_deployment;
+pub mod caller_env;
 pub mod cancellation;
 pub mod command_env;
 pub mod command_log;

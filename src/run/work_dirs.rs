@@ -147,6 +147,14 @@ impl<'a> WorkDirs<'a> {
         })
     }
 
+    /// Prepares a command that works outside of the checkouts. Returns the folder in which it may
+    /// write, and its log.
+    pub fn prepare_command(&self, stage: &str) -> Result<(PathBuf, PathBuf), WorkDirsError> {
+        let scratch = self.temp.path().join(stage);
+        create_folder(&scratch)?;
+        Ok((scratch, self.logs.join(format!("{stage}.log"))))
+    }
+
     /// Returns the path for a copy of the configuration of git.
     pub fn config_folder(&self) -> PathBuf {
         self.temp.path().join("git")

@@ -162,12 +162,11 @@ pub fn render_text(check: &DeploymentCheck<'_>, width: Option<usize>) -> String 
         lines.push(format!("      → {}", remark.command));
     }
     lines.extend(verdict::render_verdict(check.verdict, width));
-    let (mark, answer) = match check.verdict.decision() {
-        Decision::Allowed if check.left_out.is_empty() => (Mark::Yes, "the rules allow it"),
-        Decision::Allowed => (Mark::No, "the rules allow only a part of it"),
-        Decision::Refused => (Mark::No, "the rules do not allow it"),
-        Decision::CannotTell => (Mark::No, "cannot tell whether the rules allow it"),
-    };
-    lines.push(format!("{mark} {answer}"));
+    lines.push(match check.verdict.decision() {
+        Decision::Allowed if !check.left_out.is_empty() => {
+            format!("{} the rules allow only a part of it", Mark::No)
+        }
+        decision => verdict::describe_decision(decision),
+    });
     lines.join("\n")
 }

@@ -31,6 +31,16 @@ pub fn render_verdict(verdict: &Verdict, width: Option<usize>) -> Vec<String> {
     lines
 }
 
+/// Renders the decision in one line: `✓ the rules allow it`.
+pub fn describe_decision(decision: Decision) -> String {
+    let (mark, answer) = match decision {
+        Decision::Allowed => (Mark::Yes, "the rules allow it"),
+        Decision::Refused => (Mark::No, "the rules do not allow it"),
+        Decision::CannotTell => (Mark::No, "cannot tell whether the rules allow it"),
+    };
+    format!("{mark} {answer}")
+}
+
 /// Renders the outcome of one rule, and the next command.
 fn render_check(check: &Check, width: Option<usize>) -> Vec<String> {
     let mark = Mark::from_result(check.outcome);

@@ -138,9 +138,10 @@ fn wrong_usage_is_a_document() {
         ),
         (&["--json", "key"], "a command is missing"),
         (
-            &["--json", "lock", "dev"],
-            "the following required arguments were not provided:\n  --message <REASON>",
+            &["--json", "exec", "dev"],
+            "the following required arguments were not provided:\n  <COMMAND>...",
         ),
+        (&["--json", "lock", "dev"], "a reason is required"),
     ] {
         let run = alice.deploy(words).fails(2);
         let document = run.json();

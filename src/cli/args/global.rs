@@ -59,7 +59,7 @@ pub struct GlobalOptions {
         id = "all-yes",
         short = 'y',
         long = "yes",
-        alias = "skip-confirm",
+        aliases = ["skip-confirm", "skip_confirm"],
         global = true
     )]
     pub yes: bool,

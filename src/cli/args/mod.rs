@@ -6,5 +6,6 @@ pub mod global;
 pub mod inputs;
 pub mod metadata;
 pub mod outcome;
+pub mod reason;
 pub mod run;
 pub mod yank;

@@ -1,12 +1,12 @@
 //! The arguments that `yank` and `unyank` share: a commit or an artifact, and the reason.
 
-use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::append_report::WriteArgs;
+use crate::cli::args::reason::ReasonArgs;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
 use crate::domain::entry::{Action, Yank, YankedContent};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::LedgerName;
-use crate::domain::text::Line;
 use crate::ledger::writer::{AppendedEntry, EntryDraft, LedgerSnapshot};
 
 /// The arguments of `yank` and `unyank`.
@@ -15,9 +15,8 @@ pub struct YankArgs {
     /// The commit, the environment that runs it, or an artifact as DIGEST or NAME@DIGEST
     #[arg(value_name = "REV|DIGEST")]
     argument: String,
-    /// The reason, shown to everyone
-    #[arg(short, long, value_name = "REASON", value_parser = append_report::parse_line)]
-    message: Line,
+    #[command(flatten)]
+    pub reason: ReasonArgs,
     #[command(flatten)]
     write: WriteArgs,
 }
@@ -70,6 +69,8 @@ impl YankArgs {
         action: fn(Yank) -> Action,
         find_contents: &FindContents<'_>,
     ) -> Result<AppendedEntry, CliError> {
+        let question = format!("Why is {subject} yanked, or no longer yanked?");
+        let reason = self.reason.read(ui, workspace, &question)?;
         let (commit, digest) = match subject {
             YankSubject::Commit(commit) => (Some(*commit), None),
             YankSubject::Digest(digest) => (None, Some(digest.clone())),
@@ -84,7 +85,7 @@ impl YankArgs {
                     commit,
                     digest: digest.clone(),
                     contents: contents.transpose()?.unwrap_or_default(),
-                    reason: self.message.clone(),
+                    reason: reason.clone(),
                 };
                 Ok(EntryDraft::from(action(yank)))
             },

@@ -2,6 +2,7 @@
 
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::EnvArg;
+use crate::cli::args::reason::ReasonArgs;
 use crate::cli::deployment_request::{self, build_abort, find_dropped_environment};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -11,7 +12,6 @@ use crate::domain::env_ref::EnvRef;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
 use crate::domain::state::Scope;
-use crate::domain::text::Line;
 use crate::ledger::writer::{AppendedEntry, EntryDraft};
 
 /// End an unfinished run without completing it
@@ -30,9 +30,8 @@ pub struct Args {
     /// The run to abort. Optional if there is only one
     #[arg(long, value_name = "NUMBER")]
     run: Option<u64>,
-    /// The reason, shown to everyone
-    #[arg(short, long, value_name = "REASON", value_parser = append_report::parse_line)]
-    message: Line,
+    #[command(flatten)]
+    reason: ReasonArgs,
     #[command(flatten)]
     write: WriteArgs,
 }
@@ -40,6 +39,7 @@ pub struct Args {
 /// Writes the abort of an unfinished run. The run may also be in an environment that the policy no
 /// longer has.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    args.reason.require(ui)?;
     let workspace = Workspace::open_to_write(ui)?;
     let env = match find_dropped_environment(&workspace, args.environment.as_typed()) {
         Some(env) => env,
@@ -49,6 +49,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 .0
         }
     };
+    let question = format!("Why is the run in {} aborted?", env.name());
+    let reason = args.reason.read(ui, &workspace, &question)?;
     let appended =
         workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
             let state = snapshot
@@ -61,7 +63,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 &env,
                 env.state_in(&state).runs(),
             )?;
-            let abort = build_abort(&run, args.message.clone()).ok_or_else(|| {
+            let abort = build_abort(&run, reason.clone()).ok_or_else(|| {
                 CliError::new(
                     ErrorKind::CannotTell,
                     format!("run {} cannot be read", run.sequence),

@@ -9,13 +9,15 @@ use crate::cli::deployment_notes;
 use crate::cli::deployment_request::select_to_change;
 use crate::cli::expected_project::report_missing_pin;
 use crate::cli::lfs_pointers::report_lfs_pointers;
+use crate::cli::promoted_commits::find_promoted_commits;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, read_context};
-use crate::domain::entry::DeploymentKind;
+use crate::domain::entry::{Deployment, DeploymentKind};
+use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::policy::Environment;
 use crate::domain::verdict::Decision;
-use crate::run::build_deployment::{Commits, DeploymentSpec, SelectionError};
+use crate::run::build_deployment::{Commits, DeploymentSpec, Selection, SelectionError};
 use crate::run::preview::{Preview, PreviewError, Previewer};
 use crate::view::check::{self, DeploymentCheck};
 
@@ -32,19 +34,29 @@ Examples:
   Check another commit, for another deployer:
     git deploy check prod v1.5.0 --by ci
 
+  What would be promoted from the previous environment, and may it be?
+    git deploy check prod --promote
+
   Check one component only:
     git deploy check prod --component api")]
+#[allow(clippy::struct_excessive_bools)] // Each is a flag on the command line.
 pub struct Args {
     #[command(flatten)]
     env_rev: EnvRevArgs,
     /// Only this component, even if it is unchanged (repeatable)
-    #[arg(short, long = "component", value_name = "NAME")]
+    #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
     components: Vec<ComponentName>,
+    /// All components, even unchanged ones
+    #[arg(hide_short_help = true, long)]
+    all: bool,
+    /// Check what `promote` would deploy, each component at its own commit
+    #[arg(long, conflicts_with_all = ["rev", "rollback", "destroy", "hotfix"])]
+    promote: bool,
     /// Check a rollback to a release that was good here
     #[arg(long, conflicts_with = "hotfix")]
     rollback: bool,
     /// Also check the removal of components that the commit no longer has
-    #[arg(long, conflicts_with = "rollback")]
+    #[arg(hide_short_help = true, long, conflicts_with = "rollback")]
     destroy: bool,
     /// Check a hotfix on top of the running commit
     #[arg(long)]
@@ -66,20 +78,28 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     report_missing_pin(&workspace.repository, ui)?;
     let (name, rev) = args.env_rev.find_reviewed_environment(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
-    let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
+    let commits = if args.promote {
+        Commits::Each(find_promoted_commits(&workspace, rules, &args.components)?)
+    } else {
+        Commits::One(workspace.resolve_commit(rev.unwrap_or("HEAD"))?)
+    };
     let by = find_deployer(args, &workspace, &name, rules)?;
     let spec = DeploymentSpec {
         env: &env,
         rules,
-        commits: Commits::One(commit),
-        selection: select_to_change(&args.components),
+        selection: if args.all {
+            Selection::All
+        } else {
+            select_to_change(&args.components)
+        },
+        commits,
         kind: args.kind(),
         destroy: args.destroy,
         versions: BTreeMap::new(),
         artifact: None,
     };
     // A rollback, or a run of named components, leaves none out.
-    let is_run_of_all = args.components.is_empty() && !args.rollback;
+    let is_run_of_all = args.components.is_empty() && !args.rollback && !args.all;
     let previewer = Previewer {
         inputs: args.inputs.read(ui)?,
         requested_by: args.requested_by.clone(),
@@ -105,7 +125,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     undeclared.retain(|name| !deployment.targets().any(|it| it.component == *name));
     let report = DeploymentCheck {
         environment: &name,
-        commit,
+        commit: find_commit(&spec.commits, deployment)?,
         by: &by,
         deployment,
         verdict: &answer.verdict,
@@ -129,6 +149,16 @@ impl Args {
             (false, false) => DeploymentKind::Deploy,
         }
     }
+}
+
+/// Returns the commit that names the deployment: its only one, or that of its first component.
+fn find_commit(commits: &Commits, deployment: &Deployment) -> Result<CommitId, CliError> {
+    let first = || deployment.targets().map(|target| target.commit).next();
+    let commit = match commits {
+        Commits::One(commit) => Some(*commit),
+        Commits::Each(commits) => first().or_else(|| commits.values().next().copied()),
+    };
+    commit.ok_or_else(|| CliError::new(ErrorKind::Usage, "nothing can be promoted"))
 }
 
 /// Returns the deployer to check for: the named one, the user, or the first eligible one.

@@ -162,8 +162,9 @@ fn write_finish(
             vec![result],
         )
     };
-    let appended = runner.write_end(started.sequence, &Action::Finish(finish))?;
     let name = runner.env.name();
+    let next = format!("git deploy resume {name}");
+    let appended = runner.write_end(started.sequence, &Action::Finish(finish), &next)?;
     let sentence = format!("The command in {name} exited with status {status}.");
     append_report::report_entry(runner.ui, &sentence, &appended)
 }

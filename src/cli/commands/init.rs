@@ -3,26 +3,29 @@
 mod baselines;
 mod clone_setup;
 mod first_policy;
+mod new_key;
 mod policy_in_force;
+mod proposed_policy;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use baselines::{BaselineDocument, record_baselines};
-use clone_setup::{configure_git, install_pre_push, pin_project};
+use clone_setup::set_up_clone;
 use first_policy::{publish_first_policy, suggest_first_deployment, write_genesis};
+use new_key::NewKey;
 use policy_in_force::{require_environments, restore_policy_file};
+use proposed_policy::{determine_person, open_or_build_policy, requested_name};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::append_error::{explain_sync_error, sync_ledgers};
 use crate::cli::baseline::{self, BaselineArg, BaselineCommits};
 use crate::cli::diagnostics::explain_notes_error;
-use crate::cli::key_lookup::{self, KeySource, open_signer, require_default_key_path};
-use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy, write_new_file};
+use crate::cli::key_lookup::{self, open_signer};
+use crate::cli::policy_file::{POLICY_FILE, write_new_file};
 use crate::cli::repository::{find_remote, open_repository};
 use crate::cli::workspace::Workspace;
-use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, default_names, sync_report};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, sync_report};
 use crate::domain::id::{CommitId, EntryId, PublicKey};
 use crate::domain::name::{EnvName, LedgerName, Person, ProjectName};
 use crate::domain::policy::{KeyStatus, Policy};
@@ -34,7 +37,8 @@ use crate::ledger::facts::FactGatherer;
 /// Creates a signing key and deploy.toml if they are missing, publishes the first policy, records
 /// what is already running, and configures git to fetch the ledgers. If the remote already has a
 /// project, joins that project instead. To continue after an interruption, repeat the command:
-/// steps that are already done are skipped.
+/// steps that are already done are skipped. If it fails before the policy is in force, it leaves the
+/// clone as it was.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -61,7 +65,8 @@ pub struct Args {
     running: Vec<BaselineArg>,
     /// The project's permanent name. Defaults to the repository's name
     ///
-    /// This is the name of the remote repository or, without a remote, of the folder.
+    /// This is the name of the remote repository or, without a remote, of the folder. On a terminal,
+    /// `init` asks.
     #[arg(long, value_name = "NAME")]
     name: Option<ProjectName>,
     /// Your name in deploy.toml. Defaults to the name in your e-mail address
@@ -106,30 +111,37 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let repository = open_repository()?;
     let remote = find_remote(&repository, ui)?;
     let mut document = InitDocument {
-        remote: remote.clone(),
+        remote,
         ..InitDocument::default()
     };
-    let source = key_lookup::find_source(Some(&repository))?;
-    if source == KeySource::Missing {
-        let file =
-            require_default_key_path().map_err(|error| error.hint("git config deploy.key FILE"))?;
-        let key = key_lookup::create_key_file(&file, args.no_password)?;
-        document.created.push("key");
-        ui.print(format_args!(
-            "Created the key {}. Its public key:\n  {key}",
-            file.display()
-        ));
+    let new_key = NewKey::create_if_missing(args, ui, &repository)?;
+    document
+        .created
+        .extend(new_key.is_created().then_some("key"));
+    let result = set_up(args, ui, &repository, &new_key, document);
+    if result.is_err() {
+        new_key.remove_if_unused(ui);
     }
-    if let Some(remote) = &remote {
-        // Before git's configuration is changed, because the sync fails if the ledgers here do not
-        // belong to this remote.
-        let synced = sync_ledgers(&repository, remote, ui)?;
-        configure_git(&repository, Some(remote))?;
+    result
+}
+
+/// Joins the project or begins a new one.
+///
+/// If this fails, git's configuration and the work tree are as before: they are changed only after the
+/// policy is in force.
+fn set_up(
+    args: &Args,
+    ui: &Ui,
+    repository: &Repository,
+    new_key: &NewKey,
+    document: InitDocument,
+) -> Result<(), CliError> {
+    if let Some(remote) = &document.remote {
+        let synced = sync_ledgers(repository, remote, ui)?;
         if !synced.moved.is_empty() && !ui.json() {
-            sync_report::print_sync_table(&repository, remote, &synced, ui)?;
+            sync_report::print_sync_table(repository, remote, &synced, ui)?;
         }
     } else {
-        configure_git(&repository, None)?;
         // An earlier process may have been killed before it wrote the notes of an entry.
         let ledgers = repository
             .local_ledgers()
@@ -138,17 +150,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             .update_notes(&ledgers.tips)
             .map_err(explain_notes_error)?;
     }
-    if args.pre_push {
-        install_pre_push(&repository, ui)?;
-        document.created.push("pre-push");
-    }
     let tips = repository
         .tips()
         .context(ErrorKind::CannotTell, "cannot read the ledgers")?;
     if tips.contains_key(&LedgerName::policy()) {
         return join_project(args, ui, document);
     }
-    begin_project(args, ui, &repository, document)
+    begin_project(args, ui, repository, new_key, document)
 }
 
 /// Joins the existing project: pins it, and prints its admins and the next steps.
@@ -167,14 +175,7 @@ fn join_project(args: &Args, ui: &Ui, mut document: InitDocument) -> Result<(), 
         workspace.resolve_commit(revision)
     })?;
     require_components(&baselines, &workspace.gatherer(), policy)?;
-    if workspace
-        .repository
-        .pinned_project()
-        .context(ErrorKind::CannotTell, "cannot read the pinned project")?
-        .is_none()
-    {
-        pin_project(&workspace.repository, project.id)?;
-    }
+    set_up_clone(args, ui, &workspace.repository, project.id, &mut document)?;
     let source = key_lookup::find_source(Some(&workspace.repository))?;
     let key = key_lookup::find_public_key(Some(&workspace.repository), &source)?;
     document.admins = policy.admins(&project.root_keys).into_iter().collect();
@@ -241,6 +242,7 @@ fn begin_project(
     args: &Args,
     ui: &Ui,
     repository: &Repository,
+    new_key: &NewKey,
     mut document: InitDocument,
 ) -> Result<(), CliError> {
     let signer = open_signer(repository)?;
@@ -253,8 +255,9 @@ fn begin_project(
     let project = write_genesis(repository, &proposal.policy.project, key)?;
     let gatherer = FactGatherer::new(repository, &project);
     require_components(&baselines, &gatherer, &proposal.policy)?;
+    new_key.keep();
     publish_first_policy(ui, repository, &project, &proposal, &person, &signer)?;
-    pin_project(repository, project.id)?;
+    set_up_clone(args, ui, repository, project.id, &mut document)?;
     if let Some(file) = &new_file {
         // Written last, so that a failure leaves no file behind. An existing file is never
         // overwritten.
@@ -328,67 +331,4 @@ fn print_document(ui: &Ui, document: &InitDocument) -> Result<(), CliError> {
     } else {
         Ok(())
     }
-}
-
-/// Reads the `deploy.toml` of the work tree. If there is none, builds one, and also returns the path to
-/// which it is to be written.
-fn open_or_build_policy(
-    args: &Args,
-    ui: &Ui,
-    repository: &Repository,
-    key: PublicKey,
-) -> Result<(ProposedPolicy, Option<PathBuf>), CliError> {
-    let folder = repository.work_dir().ok_or_else(|| {
-        CliError::new(
-            ErrorKind::Usage,
-            "a bare repository has no work tree for deploy.toml: run this in a clone",
-        )
-    })?;
-    let file = folder.join(POLICY_FILE);
-    if file.symlink_metadata().is_ok() {
-        let proposal = ProposedPolicy::open(repository, None, ui)?;
-        if let Some(name) =
-            requested_name(args, ui).filter(|name| **name != proposal.policy.project)
-        {
-            let project = &proposal.policy.project;
-            return Err(CliError::new(
-                ErrorKind::Usage,
-                format!("the project in {POLICY_FILE} is {project}, not {name}"),
-            ));
-        }
-        require_environments(&args.environments, &proposal.policy, POLICY_FILE)?;
-        return Ok((proposal, None));
-    }
-    let name = match requested_name(args, ui) {
-        Some(name) => name.clone(),
-        None => default_names::derive_project_name(repository, ui)?,
-    };
-    let environments = match &args.environments[..] {
-        [] => ["dev", "stage", "prod"]
-            .iter()
-            .filter_map(|name| name.parse().ok())
-            .collect(),
-        named => named.to_vec(),
-    };
-    let text = Policy::starter(
-        &name,
-        &[(determine_person(args, repository)?, key)],
-        &environments,
-    );
-    // Parsed before it is written, because the arguments can make an invalid policy: for example, if
-    // an environment is named twice.
-    let proposal = ProposedPolicy::parse(POLICY_FILE.to_owned(), text.as_bytes(), ui)?;
-    Ok((proposal, Some(file)))
-}
-
-/// Returns the project name given with `--name` or `--project`.
-fn requested_name<'a>(args: &'a Args, ui: &'a Ui) -> Option<&'a ProjectName> {
-    args.name.as_ref().or(ui.project())
-}
-
-/// Returns the person given with `--as`, else the one that git's e-mail address suggests.
-fn determine_person(args: &Args, repository: &Repository) -> Result<Person, CliError> {
-    args.person
-        .clone()
-        .map_or_else(|| default_names::derive_person(repository), Ok)
 }

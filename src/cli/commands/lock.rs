@@ -2,12 +2,12 @@
 
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::EnvArg;
+use crate::cli::args::reason::ReasonArgs;
 use crate::cli::deployment_request::{find_environment_policy, require_component};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
 use crate::domain::entry::{Action, Lock};
 use crate::domain::name::ComponentName;
-use crate::domain::text::Line;
 use crate::ledger::writer::EntryDraft;
 
 /// Lock an environment or one of its components
@@ -24,9 +24,8 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     environment: EnvArg,
-    /// The reason, shown to everyone whose deployment is refused
-    #[arg(short, long, value_name = "REASON", value_parser = append_report::parse_line)]
-    message: Line,
+    #[command(flatten)]
+    reason: ReasonArgs,
     /// Lock only this component
     #[arg(short, long, value_name = "NAME")]
     component: Option<ComponentName>,
@@ -36,8 +35,15 @@ pub struct Args {
 
 /// Writes a lock.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    args.reason.require(ui)?;
     let workspace = Workspace::open_to_write(ui)?;
     let (env, _) = workspace.find_environment(args.environment.find(&workspace, ui)?.as_str())?;
+    let subject = args.component.as_ref().map_or_else(
+        || env.name().to_string(),
+        |name| format!("{name} in {}", env.name()),
+    );
+    let question = format!("Why is {subject} locked?");
+    let reason = args.reason.read(ui, &workspace, &question)?;
     let appended =
         workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
             if let Some(component) = &args.component {
@@ -45,17 +51,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             }
             let lock = Lock {
                 component: args.component.clone(),
-                reason: args.message.clone(),
+                reason: reason.clone(),
             };
             Ok(EntryDraft::in_environment(&env, Action::Lock(lock)))
         })?;
-    let subject = args.component.as_ref().map_or_else(
-        || env.name().to_string(),
-        |name| format!("{name} in {}", env.name()),
-    );
-    let sentence = format!(
-        "{subject} is locked by {}: \"{}\".",
-        appended.statement.by, args.message
-    );
+    let by = &appended.statement.by;
+    let sentence = format!("{subject} is locked by {by}: \"{reason}\".");
     append_report::report_entry(ui, &sentence, &appended)
 }

@@ -18,6 +18,7 @@ pub(super) mod environment;
 pub(super) mod exec;
 pub(super) mod expire;
 pub(super) mod good;
+pub(super) mod help;
 pub(super) mod hook;
 pub(super) mod init;
 pub(super) mod key;

@@ -26,7 +26,8 @@ use crate::view::plan::{self as view, DeploymentPlan, PlanDetail, PlanState};
 
 /// Show what a deployment would do, without doing it
 ///
-/// Runs the policy's plan commands for the components that a deployment would change. Needs no key.
+/// Runs the policy's plan commands for the components that a deployment would change, and shows what the
+/// rules say about the deployment. Needs no key.
 /// The commands always come from the policy in force, not from the commit. Exits with 4 if one of
 /// them fails.
 #[derive(clap::Args)]
@@ -121,6 +122,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     let plans = runner.plan(&deployment, progress)?;
     let mut document = runner.build_plan_view(commit, &deployment, &plans)?;
+    let (_, verdict) = runner.evaluate_rules(&person, &build, &plans)?;
+    document.verdict = Some(verdict);
     document.left_out = left_out.borrow().iter().map(Into::into).collect();
     if let Some(earlier) = earlier {
         let comparison = view::compare_plans(&earlier, env.name(), &document.components);

@@ -1,27 +1,27 @@
 //! `git deploy promote`: deploys what the previous environments run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::cli::args::environment::EnvArg;
+use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::metadata::MetadataArgs;
-use crate::cli::args::run::RunOptions;
+use crate::cli::args::run::{DryRunArg, RunOptions};
 use crate::cli::deploy_runner::DeployRunner;
 use crate::cli::deployment_request::{self, find_environment_policy, find_expiry};
 use crate::cli::left_out_components::LeftOutReport;
+use crate::cli::promoted_commits::find_promoted_commits;
 use crate::cli::workspace::Workspace;
-use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::command_line::component_options;
+use crate::cli::{CliError, Ui};
 use crate::domain::entry;
-use crate::domain::id::CommitId;
-use crate::domain::name::{ComponentName, EnvName};
-use crate::domain::policy::{Environment, PromotionMatch};
-use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
+use crate::domain::name::ComponentName;
+use crate::domain::time::Span;
+use crate::run::build_deployment::{Commits, DeploymentSpec};
 
 /// Deploy what the previous environment runs
 ///
 /// The previous environment is the policy's `promote_from`. If that is a list, a component is
 /// promoted only if all of these environments run the same. Each component is promoted at its own
-/// commit. Exit codes are those of `git deploy run`.
+/// commit; with REV, all at that commit, which the rules require to have run there. To see what the
+/// rules say first: `git deploy check ENV --promote`. Exit codes are those of `git deploy run`.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -32,12 +32,20 @@ Examples:
     git deploy promote prod --component api")]
 pub struct Args {
     #[command(flatten)]
-    environment: EnvArg,
+    env_rev: EnvRevArgs,
     /// Promote only this component (repeatable). Defaults to those that differ
-    #[arg(short, long = "component", value_name = "NAME")]
+    #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
     components: Vec<ComponentName>,
+    /// Promote all components, even unchanged ones
+    #[arg(long)]
+    all: bool,
+    /// The lifetime of an ephemeral environment, like 4h
+    #[arg(hide_short_help = true, long, value_name = "SPAN")]
+    ttl: Option<Span>,
     #[command(flatten)]
     metadata: MetadataArgs,
+    #[command(flatten)]
+    try_only: DryRunArg,
     #[command(flatten)]
     options: RunOptions,
 }
@@ -46,26 +54,25 @@ pub struct Args {
 /// commit.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let name = args.environment.find(&workspace, ui)?;
+    let (name, rev) = args.env_rev.find(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
-    let named_components: BTreeSet<ComponentName> = args.components.iter().cloned().collect();
-    let commits = find_commits(&workspace, rules, &named_components)?;
-    let selection = if named_components.is_empty() {
-        Selection::UnblockedWithDependents
-    } else {
-        Selection::Named(named_components)
+    let commits = match rev {
+        Some(rev) => Commits::One(workspace.resolve_commit(rev)?),
+        None => Commits::Each(find_promoted_commits(&workspace, rules, &args.components)?),
     };
+    let selection = deployment_request::select_to_deploy(&args.components, args.all);
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.metadata.requested_by.as_ref())
-        .with_inputs(args.metadata.inputs.read(ui)?);
+        .with_inputs(args.metadata.inputs.read(ui)?)
+        .with_dry_run(args.try_only.dry_run);
     let left_out = LeftOutReport::default();
     runner.deploy(&person, &|snapshot| {
         let (policy, rules) = find_environment_policy(&env, snapshot)?;
         let spec = DeploymentSpec {
             env: &env,
             rules,
-            commits: Commits::Each(commits.clone()),
+            commits: commits.clone(),
             selection: selection.clone(),
             kind: entry::DeploymentKind::Deploy,
             destroy: false,
@@ -75,115 +82,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
         left_out.print(ui, snapshot, policy, &spec)?;
         args.metadata.apply_to(&mut deployment, snapshot)?;
-        deployment.expires = find_expiry(&env, snapshot, ui, None)?;
+        deployment.expires = find_expiry(&env, snapshot, ui, args.ttl)?;
         Ok(deployment)
     })?;
     left_out.require_none(&name)
-}
-
-/// Returns the commit at which each component is promoted: the one that the previous environments run.
-/// If components are named, returns only theirs.
-fn find_commits(
-    workspace: &Workspace,
-    rules: &Environment,
-    named_components: &BTreeSet<ComponentName>,
-) -> Result<BTreeMap<ComponentName, CommitId>, CliError> {
-    let name = &rules.name;
-    let mut sources = Vec::new();
-    for source in &rules.promote_from {
-        let commits = workspace.find_running(source.as_str())?;
-        sources.push(SourceEnvironment {
-            name: source,
-            commits: commits.unwrap_or_default(),
-        });
-    }
-    let Some(first) = sources.first() else {
-        return Err(CliError::new(
-            ErrorKind::Usage,
-            format!("{name} has no promote_from in the policy, so nothing can be promoted to it"),
-        )
-        .hint(format!("git deploy run {name} REV")));
-    };
-    let status = format!("git deploy status {}", first.name);
-    let components: BTreeSet<ComponentName> = if named_components.is_empty() {
-        let running = sources.iter().flat_map(|source| source.commits.keys());
-        running.cloned().collect()
-    } else {
-        named_components.clone()
-    };
-    let (mut chosen, mut differing) = (BTreeMap::new(), Vec::new());
-    for component in components {
-        let lacks_component =
-            |source: &&SourceEnvironment<'_>| !source.commits.contains_key(&component);
-        if let Some(source) = sources.iter().find(lacks_component)
-            && (named_components.contains(&component) || sources.len() > 1)
-        {
-            deployment_request::require_component(&workspace.policy, &component)?;
-            differing.push(format!("{component} does not run in {}", source.name));
-            continue;
-        }
-        match find_common_commit(workspace, rules, &component, &sources)? {
-            Some(commit) => drop(chosen.insert(component, commit)),
-            None => differing.push(describe_difference(&component, &sources)),
-        }
-    }
-    if differing.is_empty() {
-        return Ok(chosen);
-    }
-    let error = CliError::new(ErrorKind::Usage, differing.join("; "));
-    if chosen.is_empty() || !named_components.is_empty() {
-        return Err(error.hint(status));
-    }
-    let components = component_options(chosen.keys());
-    Err(error.hint(format!("git deploy promote {name}{components}")))
-}
-
-/// The components that a previous environment runs.
-struct SourceEnvironment<'a> {
-    name: &'a EnvName,
-    /// The commit of each running component.
-    commits: BTreeMap<ComponentName, CommitId>,
-}
-
-/// Returns the commit of a component that all source environments run. If the policy compares
-/// contents, the environments may run different commits with the same content, and the function
-/// returns one of these. Returns `None` if the environments differ.
-fn find_common_commit(
-    workspace: &Workspace,
-    rules: &Environment,
-    component: &ComponentName,
-    sources: &[SourceEnvironment<'_>],
-) -> Result<Option<CommitId>, CliError> {
-    let commits: BTreeSet<CommitId> = sources
-        .iter()
-        .filter_map(|source| source.commits.get(component).copied())
-        .collect();
-    let compares_content =
-        workspace.policy.promotion_match(rules, component) == PromotionMatch::Content;
-    if commits.len() > 1 && compares_content {
-        let gatherer = workspace.gatherer();
-        let mut contents = BTreeSet::new();
-        for commit in &commits {
-            let content = gatherer.content(&workspace.policy, *commit, component);
-            contents.insert(content.context(
-                ErrorKind::CannotTell,
-                format!("cannot compute the content of {component}"),
-            )?);
-        }
-        return Ok(commits.first().copied().filter(|_| contents.len() == 1));
-    }
-    Ok(commits.first().copied().filter(|_| commits.len() == 1))
-}
-
-/// Describes which commit of a component each environment runs: `api is not the same: e2e runs 1234,
-/// perf runs 5678`.
-fn describe_difference(component: &ComponentName, sources: &[SourceEnvironment<'_>]) -> String {
-    let runs: Vec<String> = sources
-        .iter()
-        .filter_map(|source| {
-            let commit = source.commits.get(component)?;
-            Some(format!("{} runs {}", source.name, commit.short()))
-        })
-        .collect();
-    format!("{component} is not the same: {}", runs.join(", "))
 }

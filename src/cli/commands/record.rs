@@ -5,11 +5,14 @@
 
 mod finish;
 mod versions;
+mod wrapped_command;
 
 use std::cell::{Cell, RefCell};
+use std::ffi::OsString;
 
 use finish::{FinishOptions, finish_run};
 use versions::parse_versions;
+use wrapped_command::run_command;
 
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::EnvRevArgs;
@@ -35,13 +38,23 @@ use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
 use crate::run::build_deployment::Selection;
 use crate::view::result_text;
 
-/// Record a deployment made by another system
+/// Record a deployment, and run the command that makes it
 ///
-/// Records a finished deployment at once, or its start with --start and its end with --finish. A
-/// started deployment locks its components until it is finished.
+/// With `-- COMMAND`, checks the rules, records the start, runs the command, and records how it
+/// ended. The command gets your environment without the signing key, and your working directory. It
+/// is isolated as the environment's `isolation` says. If it fails, the deployment is recorded as
+/// failed, and the exit code is 4. If the rules refuse the deployment (1), approvals are missing (5),
+/// or that cannot be determined (3), the command is not run.
+///
+/// Without a command, records a deployment made by another system: a finished one at once, or its
+/// start with --start and its end with --finish. A started deployment locks its components until it
+/// is finished.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
+  Deploy with the script that you already have, if the rules allow it:
+    git deploy record prod -- ./deploy.sh prod
+
   Record a finished and verified deployment of HEAD:
     git deploy record prod --verification passed
 
@@ -87,6 +100,9 @@ pub struct Args {
     outcome: OutcomeArgs,
     #[command(flatten)]
     write: WriteArgs,
+    /// The command that makes the deployment, and its arguments, run without a shell
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["start", "finish", "baseline", "outcome", "failed", "no_verify"])]
+    command: Vec<OsString>,
 }
 
 /// The options that describe the deployment, for a record, a start or a baseline.
@@ -141,6 +157,7 @@ impl Args {
 
 /// Writes a record, a start, a finish or a baseline, depending on the options.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    wrapped_command::refuse_empty_command(&args.command)?;
     let workspace = Workspace::open_to_write(ui)?;
     let (typed_env, rev) = args.env_rev.as_typed();
     if let Some(env) = find_dropped_environment(&workspace, typed_env).filter(|_| args.finish) {
@@ -155,7 +172,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         refuse_implicit_commit(args, &name)?;
     }
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
-    if args.baseline {
+    if !args.command.is_empty() {
+        run_command(args, ui, &workspace, &env, commit)
+    } else if args.baseline {
         record_baseline(args, ui, &workspace, &env, commit)
     } else {
         record_deployment(args, ui, &workspace, &env, commit)

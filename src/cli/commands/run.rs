@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::metadata::MetadataArgs;
-use crate::cli::args::run::RunOptions;
+use crate::cli::args::run::{DryRunArg, RunOptions};
 use crate::cli::deploy_runner::DeployRunner;
 use crate::cli::deployment_notes;
 use crate::cli::deployment_request::{self, find_environment_policy, find_expiry};
 use crate::cli::left_out_components::LeftOutReport;
+use crate::cli::repository::{find_remote, open_repository};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
 use crate::domain::entry::DeploymentKind;
@@ -23,12 +24,19 @@ use crate::run::build_deployment::{Commits, DeploymentSpec};
 /// with 5 if approvals are missing: repeat the command once they are given. Exits with 6 if it had to
 /// leave components out, because they or their dependencies are locked, on hold or being deployed.
 /// Press Ctrl-C once to finish running steps and start no new ones, twice to cancel them.
+///
+/// `git deploy COMPONENT ENV` is short for `git deploy run ENV --component COMPONENT`; `all` as the
+/// component stands for all that differ. If a component has the name of a command, the command wins:
+/// use the long form.
 #[derive(clap::Args)]
 #[command(alias = "deploy")]
 #[command(after_long_help = "\
 Examples:
   Deploy HEAD to production:
     git deploy run prod
+
+  Show what a run would do, and what the rules say:
+    git deploy run prod --dry-run
 
   Deploy one component at a tag, without a prompt:
     git deploy run prod v1.5.0 --component api --yes
@@ -60,12 +68,27 @@ pub struct Args {
     /// The lifetime of an ephemeral environment, like 4h
     ///
     /// Counts from now. Defaults to the policy's maximum.
-    #[arg(long, value_name = "SPAN")]
+    #[arg(hide_short_help = true, long, value_name = "SPAN")]
     ttl: Option<Span>,
     #[command(flatten)]
     metadata: MetadataArgs,
     #[command(flatten)]
+    try_only: DryRunArg,
+    #[command(flatten)]
     options: RunOptions,
+}
+
+impl Args {
+    /// Returns whether the arguments are in the order `COMPONENT ENV`, according to the policy of
+    /// this clone.
+    pub fn is_component_first(&self, ui: &Ui) -> bool {
+        let open = || {
+            let repository = open_repository()?;
+            let remote = find_remote(&repository, ui)?;
+            Workspace::open_offline(repository, remote)
+        };
+        open().is_ok_and(|workspace| self.env_rev.parse_component_first(&workspace).is_some())
+    }
 }
 
 /// Deploys a commit. Also accepts the arguments in the order `COMPONENT ENV`.
@@ -88,7 +111,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.metadata.requested_by.as_ref())
-        .with_inputs(args.metadata.inputs.read(ui)?);
+        .with_inputs(args.metadata.inputs.read(ui)?)
+        .with_dry_run(args.try_only.dry_run);
     let left_out = LeftOutReport::default();
     runner.deploy(&person, &|snapshot| {
         let (policy, rules) = find_environment_policy(&env, snapshot)?;

@@ -25,6 +25,7 @@ pub struct Args {
 
 /// Writes the withdrawal of a yank.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    args.yank.reason.require(ui)?;
     let workspace = Workspace::open_to_write(ui)?;
     let subject = args.yank.parse_subject(&workspace)?;
     let action = |yank| Action::Unyank(Unyank(yank));

@@ -38,6 +38,7 @@ pub struct Args {
 
 /// Writes a yank, and prints where the commit still runs.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    args.yank.reason.require(ui)?;
     let workspace = Workspace::open_to_write(ui)?;
     let subject = args.yank.parse_subject(&workspace)?;
     // The coverage of the written yank. Each attempt to write the entry replaces it.

@@ -71,7 +71,30 @@ impl DeployRunner<'_> {
         Ok(deployment)
     }
 
-    /// Checks the rules again, now with the plans.
+    /// Checks the rules for a deployment without plans, and prints its changes. Unlike
+    /// [`Self::check_rules`], missing approvals are an error.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a rule refuses the deployment, or cannot be checked. If only approvals are missing,
+    /// the error lists the commands that approve it.
+    pub fn check_rules_without_plans(
+        &self,
+        person: &Person,
+        build: &BuildDeployment<'_>,
+    ) -> Result<Deployment, CliError> {
+        let (deployment, verdict) = self.evaluate_rules(person, build, &ComponentPlans::new())?;
+        if deployment.changed().next().is_some() {
+            self.print_changes(&deployment);
+        }
+        if is_waiting_for_approvals(&verdict) {
+            return Err(self.explain_missing_approvals(person, &deployment, verdict)?);
+        }
+        self.require_allowed(&verdict, person, &deployment)?;
+        Ok(deployment)
+    }
+
+    /// Checks the rules again, now with the plans. Returns the verdict.
     ///
     /// # Errors
     ///
@@ -83,7 +106,7 @@ impl DeployRunner<'_> {
         build: &BuildDeployment<'_>,
         shown_deployment: &Deployment,
         plans: &ComponentPlans,
-    ) -> Result<(), CliError> {
+    ) -> Result<Verdict, CliError> {
         let (deployment, verdict) = self.evaluate_rules(person, build, plans)?;
         if !deployment
             .components
@@ -94,7 +117,8 @@ impl DeployRunner<'_> {
             return Err(explain_outdated_plan("the running version has changed"));
         }
         if !is_waiting_for_approvals(&verdict) {
-            return self.require_allowed(&verdict, person, &deployment);
+            self.require_allowed(&verdict, person, &deployment)?;
+            return Ok(verdict);
         }
         Err(self.explain_missing_approvals(person, &deployment, verdict)?)
     }

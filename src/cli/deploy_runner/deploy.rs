@@ -7,9 +7,11 @@ use crate::cli::progress::DeploymentProgress;
 use crate::cli::{CliError, ErrorKind, append_report};
 use crate::domain::name::Person;
 use crate::domain::policy::NotifyEvent;
+use crate::domain::verdict::Verdict;
 use crate::run::component_steps::StepRunner;
 use crate::run::execute;
 use crate::view::result_text;
+use crate::view::verdict::render_verdict;
 
 impl DeployRunner<'_> {
     /// Checks the rules, plans, asks the user, and runs the deployment until its finish entry is
@@ -20,7 +22,7 @@ impl DeployRunner<'_> {
             return self.report_unchanged(build, &deployment);
         }
         self.check_commands(&deployment)?;
-        if !self.ui.can_ask() {
+        if !self.ui.can_ask() && !self.is_dry_run {
             // `confirm` fails without a terminal. Fail now instead of after all plans are made.
             return self.ui.confirm("Continue?").map(drop);
         }
@@ -48,7 +50,11 @@ impl DeployRunner<'_> {
             &add_plans(deployment.clone(), &plans),
             |notice| notice,
         );
-        self.check_approvals(person, build, &deployment, &plans)?;
+        let verdict = self.check_approvals(person, build, &deployment, &plans)?;
+        if self.is_dry_run {
+            self.report_dry_run(&verdict);
+            return Ok(());
+        }
         if !self.confirm("Continue?")? {
             return Err(CliError::new(ErrorKind::Denied, "nothing was deployed"));
         }
@@ -56,6 +62,17 @@ impl DeployRunner<'_> {
         let run = self.write_start(build, &deployment, &plans)?;
         let progress = DeploymentProgress::new(self.ui, preparation.name_width);
         self.run_to_finish(preparation, &progress, &run, &plans)
+    }
+
+    /// Prints the verdict of the rules on a deployment that was only tried.
+    fn report_dry_run(&self, verdict: &Verdict) {
+        for line in render_verdict(verdict, self.ui.width()) {
+            self.ui.print(line);
+        }
+        let name = self.env.name();
+        self.ui.print_sentence(format_args!(
+            "The rules allow it; nothing was deployed to {name}."
+        ));
     }
 
     /// Applies the plans, verifies the result, rolls back failed components, writes the finish, and

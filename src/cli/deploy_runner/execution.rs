@@ -112,12 +112,18 @@ impl DeployRunner<'_> {
             report.results.clone(),
         );
         let finish = add_commands(finish, commands);
-        self.write_end(run.sequence, &Action::Finish(finish))
+        let next = format!("git deploy resume {}", self.env.name());
+        self.write_end(run.sequence, &Action::Finish(finish), &next)
     }
 
     /// Writes the entry that ends a run. Retries for about half a minute, so that a short outage of
-    /// the remote does not leave the run open.
-    pub fn write_end(&self, sequence: u64, end: &Action) -> Result<AppendedEntry, CliError> {
+    /// the remote does not leave the run open. `next` is the command to type if it cannot be written.
+    pub fn write_end(
+        &self,
+        sequence: u64,
+        end: &Action,
+        next: &str,
+    ) -> Result<AppendedEntry, CliError> {
         const RETRIES: u32 = 5;
         let mut retries = 0;
         loop {
@@ -142,7 +148,7 @@ impl DeployRunner<'_> {
                     self.ui.eprint_sentence(format_args!(
                         "Run {sequence} in {name} has ended, but its result is not recorded."
                     ));
-                    return Err(error.hint(format!("git deploy resume {name}")));
+                    return Err(error.hint(next));
                 }
                 Ok(appended) => return Ok(appended),
             }

@@ -23,7 +23,8 @@ impl DeployRunner<'_> {
         add_details: impl FnOnce(Notice) -> Notice,
     ) {
         let (name, policy) = (self.env.name(), &self.workspace.policy);
-        let Some(rules) = policy.environment(name) else {
+        let rules = policy.environment(name);
+        let Some(rules) = rules.filter(|_| !self.is_dry_run) else {
             return;
         };
         let recipients: Vec<_> = rules

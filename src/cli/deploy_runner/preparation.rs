@@ -2,6 +2,8 @@
 //! to.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 
 use super::isolation::RunIsolation;
 use super::runner::DeployRunner;
@@ -13,6 +15,7 @@ use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
 use crate::git::frozen_config::FrozenConfig;
 use crate::run::command_env::CommandEnv;
+use crate::run::isolation::CommandIsolation;
 use crate::run::work_dirs::WorkDirs;
 
 /// The folders and releases that a run works with.
@@ -89,6 +92,24 @@ impl<'a> Preparation<'a> {
         self.find_config_change().map_or(Ok(()), |what| {
             Err(explain_config_change(&what, "nothing was recorded"))
         })
+    }
+
+    /// Returns how a command that deploys several components is isolated. If files are, it may write
+    /// to `scratch`, and to the `writable` paths of each of the components.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the folder does not exist.
+    pub fn isolate_command(
+        &self,
+        deployment: &Deployment,
+        scratch: &Path,
+    ) -> io::Result<CommandIsolation> {
+        let scratch = scratch.canonicalize()?;
+        let names = deployment.targets().map(|target| &target.component);
+        let writable = names.flat_map(|name| self.isolation.writable.of_component(name));
+        let commands = &self.isolation.commands;
+        Ok(commands.allow(std::iter::once(scratch.as_path()).chain(writable)))
     }
 
     /// Explains why a failed command could not use `sudo`, if these texts mention that.

@@ -37,6 +37,8 @@ pub struct DeployRunner<'a> {
     pub cancellation: Arc<Cancellation>,
     /// The recipients that get no notification, because they have been notified already.
     pub(super) not_notified: Vec<NotifyChannel>,
+    /// Whether to stop before anything is changed.
+    pub is_dry_run: bool,
     pub(super) notifications: Notifications<'a>,
 }
 
@@ -113,6 +115,7 @@ impl<'a> DeployRunner<'a> {
             options,
             cancellation,
             not_notified: Vec::new(),
+            is_dry_run: false,
             notifications: Notifications::new(ui),
         }
     }
@@ -134,6 +137,12 @@ impl DeployRunner<'_> {
         Self { inputs, ..self }
     }
 
+    /// Sets whether to stop before anything is changed. A dry run sends no notifications.
+    #[must_use]
+    pub fn with_dry_run(self, is_dry_run: bool) -> Self {
+        Self { is_dry_run, ..self }
+    }
+
     /// Asks the user a question. Ctrl-C at the prompt fails with "nothing was deployed".
     pub fn confirm(&self, question: &str) -> Result<bool, CliError> {
         let answer = self
@@ -143,6 +152,14 @@ impl DeployRunner<'_> {
             return Err(self.explain_interruption());
         }
         Ok(answer)
+    }
+
+    /// Fails if the user has asked to stop before anything was started.
+    pub fn require_uninterrupted(&self) -> Result<(), CliError> {
+        if self.cancellation.is_draining() {
+            return Err(self.explain_interruption());
+        }
+        Ok(())
     }
 
     pub(super) fn explain_interruption(&self) -> CliError {

@@ -16,13 +16,13 @@ use crate::view::result_text;
 impl DeployRunner<'_> {
     /// Reports that the environment already has the content of the commit. Nothing is written,
     /// except that an ephemeral environment is kept for longer.
-    pub(super) fn report_unchanged(
+    pub fn report_unchanged(
         &self,
         build: &BuildDeployment<'_>,
         deployment: &Deployment,
     ) -> Result<(), CliError> {
         let sentence = result_text::describe_unchanged(self.env.name());
-        if deployment.expires.is_none() {
+        if deployment.expires.is_none() || self.is_dry_run {
             self.ui.print_sentence(format_args!("{sentence}"));
             return Ok(());
         }

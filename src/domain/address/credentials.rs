@@ -94,14 +94,23 @@ pub(super) fn remove_secret_parameters(path: &str) -> String {
 /// Returns the name of a parameter `name=value` if the value may be secret.
 fn find_secret_name(parameter: &str) -> Option<&str> {
     let (name, value) = parameter.split_once('=')?;
+    (is_secret_name(name) && !value.is_empty()).then_some(name)
+}
+
+/// Returns whether the name of a parameter says that its value is secret.
+fn is_secret_name(name: &str) -> bool {
     let plain: String = name
         .chars()
         .filter(char::is_ascii_alphanumeric)
         .map(|character| character.to_ascii_lowercase())
         .collect();
-    let is_secret = SECRET_WORDS.iter().any(|word| plain.contains(word))
-        || SECRET_NAMES.contains(&plain.as_str());
-    (is_secret && !value.is_empty()).then_some(name)
+    SECRET_WORDS.iter().any(|word| plain.contains(word)) || SECRET_NAMES.contains(&plain.as_str())
+}
+
+/// Returns whether the name of an environment variable says that its value is secret: `API_TOKEN`,
+/// or `DB_PASS`.
+pub fn is_secret_variable(name: &str) -> bool {
+    is_secret_name(name) || name.rsplit('_').next().is_some_and(is_secret_name)
 }
 
 #[cfg(test)]
@@ -142,6 +151,31 @@ mod tests {
             "token=abc is only the name of a flag",
         ] {
             assert_eq!(check_addresses(good), Ok(()), "{good}");
+        }
+    }
+
+    #[test]
+    fn names_of_secret_variables() {
+        for name in [
+            "API_TOKEN",
+            "DB_PASS",
+            "SSH_PRIVATE_KEY",
+            "npm_config__auth",
+            "AWS_SECRET_ACCESS_KEY",
+            "Key",
+        ] {
+            assert!(is_secret_variable(name), "{name}");
+        }
+        for name in [
+            "HOME",
+            "OLDPWD",
+            "SSH_AUTH_SOCK",
+            "PASSAGE",
+            "KEYBOARD",
+            "REGION",
+            "",
+        ] {
+            assert!(!is_secret_variable(name), "{name}");
         }
     }
 

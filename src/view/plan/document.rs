@@ -7,7 +7,9 @@ use super::component::ComponentPlan;
 use super::difference::PlanComparison;
 use crate::domain::id::CommitId;
 use crate::domain::name::EnvName;
+use crate::domain::verdict::Verdict;
 use crate::view::check::LeftOutComponent;
+use crate::view::verdict;
 
 /// The body of the document.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -22,6 +24,13 @@ pub struct DeploymentPlan {
     /// The components that differ but that a run would leave out for now.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOutComponent>,
+    /// What the rules say about the deployment with these plans.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "verdict::serialize_some"
+    )]
+    #[schemars(with = "Option<verdict::VerdictDocument<'_>>")]
+    pub verdict: Option<Verdict>,
     /// How the plans differ from those of an earlier document, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comparison: Option<PlanComparison>,

@@ -12,6 +12,7 @@ use super::component::{ComponentPlan, PlanState, ResourceAction, TerraformChange
 use super::difference::{DifferenceKind, PlanComparison};
 use super::document::DeploymentPlan;
 use crate::domain::plan::PlannedAction;
+use crate::domain::verdict::{CheckResult, Decision, Verdict};
 use crate::view::symbols::Mark;
 
 /// The maximum size of the comment in bytes. GitHub accepts 65,536 characters.
@@ -23,6 +24,8 @@ const RESERVED_BYTES: usize = 1_000;
 /// The minimum room for the text of a shortened section. With less room, the section is left out.
 const MIN_SECTION_BYTES: usize = 600;
 
+/// How much of what a rule says is shown.
+const MAX_DETAIL_CHARACTERS: usize = 500;
 /// The size reserved in each section for its tags and for the sentence about lines that are left out.
 const TAG_BYTES: usize = 200;
 
@@ -35,6 +38,9 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
     );
     write_table(plans, &mut out);
     write_left_out(plans, &mut out);
+    if let Some(verdict) = &plans.verdict {
+        write_verdict(verdict, &mut out);
+    }
     if let Some(comparison) = &plans.comparison {
         write_comparison(comparison, &mut out);
     }
@@ -50,6 +56,29 @@ fn write_left_out(plans: &DeploymentPlan, out: &mut String) {
         // Names contain no characters that Markdown interprets, apart from `_`.
         let rest = rest.replace('_', "\\_");
         let _ = writeln!(out, "{}{rest}.\n", escape_code(component));
+    }
+}
+
+/// Writes what the rules say: each rule that does not pass has a line of its own.
+fn write_verdict(verdict: &Verdict, out: &mut String) {
+    let answer = match verdict.decision() {
+        Decision::Allowed => "The rules allow this deployment.",
+        Decision::Refused => "The rules do not allow this deployment:",
+        Decision::CannotTell => "It cannot be determined whether the rules allow this deployment:",
+    };
+    let _ = writeln!(out, "{answer}\n");
+    let unmet = verdict
+        .checks
+        .iter()
+        .filter(|check| check.outcome != CheckResult::Pass);
+    let lines: Vec<String> = unmet
+        .map(|check| {
+            let detail: String = check.detail.chars().take(MAX_DETAIL_CHARACTERS).collect();
+            format!("- {}: {}\n", check.rule.name(), escape_code(&detail))
+        })
+        .collect();
+    if !lines.is_empty() {
+        let _ = writeln!(out, "{}", lines.concat());
     }
 }
 

@@ -9,6 +9,7 @@ use super::difference::{DifferenceKind, PlanComparison};
 use super::document::DeploymentPlan;
 use crate::domain::plan::PlannedAction;
 use crate::view::symbols::Mark;
+use crate::view::verdict::{describe_decision, render_verdict};
 use crate::view::wrap;
 
 /// The maximum number of changes listed for a component, followed by the number of the others.
@@ -54,6 +55,10 @@ pub fn render_text(plans: &DeploymentPlan, detail: PlanDetail, width: Option<usi
     for it in &plans.left_out {
         let indent = format!("  {} ", Mark::None);
         lines.extend(wrap::wrap_indented(&indent, 4, &it.describe(), width));
+    }
+    if let Some(verdict) = &plans.verdict {
+        lines.extend(render_verdict(verdict, width));
+        lines.push(describe_decision(verdict.decision()));
     }
     if let Some(comparison) = &plans.comparison {
         lines.extend(render_differences(comparison, width));

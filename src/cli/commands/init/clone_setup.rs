@@ -1,5 +1,6 @@
 //! Sets up a clone: git's configuration and the pre-push hook.
 
+use super::{Args, InitDocument};
 use crate::cli::repository::REMOTE_SETTING;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;
@@ -7,11 +8,33 @@ use crate::git::Repository;
 use crate::ledger::sync::{LEDGER_REFSPEC, PIN_SETTING};
 use crate::server::install::install_clone_hook;
 
+/// Changes the clone, once the project is known: git's configuration, and the hook that was asked for.
+pub(super) fn set_up_clone(
+    args: &Args,
+    ui: &Ui,
+    repository: &Repository,
+    project: EntryId,
+    document: &mut InitDocument,
+) -> Result<(), CliError> {
+    configure_git(repository, document.remote.as_deref())?;
+    let pinned = repository
+        .pinned_project()
+        .context(ErrorKind::CannotTell, "cannot read the pinned project")?;
+    if pinned.is_none() {
+        pin_project(repository, project)?;
+    }
+    if args.pre_push {
+        install_pre_push(repository, ui)?;
+        document.created.push("pre-push");
+    }
+    Ok(())
+}
+
 /// Configures which remote holds the ledgers, and makes `git fetch` fetch them.
 ///
 /// Without a remote, records that there is none: a remote that is added later is then not reported
 /// as one that has lost its ledgers.
-pub(super) fn configure_git(repository: &Repository, remote: Option<&str>) -> Result<(), CliError> {
+fn configure_git(repository: &Repository, remote: Option<&str>) -> Result<(), CliError> {
     let cannot = "cannot change git's configuration";
     repository
         .set_config(REMOTE_SETTING, remote.unwrap_or_default())
@@ -30,14 +53,14 @@ pub(super) fn configure_git(repository: &Repository, remote: Option<&str>) -> Re
 }
 
 /// Records in git's configuration that this clone trusts the project.
-pub(super) fn pin_project(repository: &Repository, project: EntryId) -> Result<(), CliError> {
+fn pin_project(repository: &Repository, project: EntryId) -> Result<(), CliError> {
     repository
         .set_config(PIN_SETTING, &project.to_string())
         .context(ErrorKind::CannotTell, "cannot pin the project")
 }
 
 /// Installs the pre-push hook.
-pub(super) fn install_pre_push(repository: &Repository, ui: &Ui) -> Result<(), CliError> {
+fn install_pre_push(repository: &Repository, ui: &Ui) -> Result<(), CliError> {
     let cannot = "cannot install the pre-push hook";
     let program = std::env::current_exe().context(ErrorKind::CannotTell, cannot)?;
     for step in install_clone_hook(repository, &program).context(ErrorKind::CannotTell, cannot)? {

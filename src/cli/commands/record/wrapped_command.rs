@@ -1,0 +1,301 @@
+//! `git deploy record ENV -- COMMAND`: runs the command that a team already has between a start and a
+//! finish entry, if the rules allow the deployment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+
+use super::{Args, build_recorded_deployment, refuse_unmarked_start};
+use crate::cli::append_report;
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::{
+    ComponentPlans, DeployRunner, Preparation, StartedRun, explain_config_change, report_recorded,
+};
+use crate::cli::workspace::Workspace;
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::entry::{
+    Action, CommandStep, Deployment, Finish, RecordedResult, VerificationResult,
+};
+use crate::domain::env_ref::EnvRef;
+use crate::domain::id::CommitId;
+use crate::domain::name::ComponentName;
+use crate::ledger::writer::{AppendedEntry, LedgerSnapshot};
+use crate::run::caller_env::CallerEnv;
+use crate::run::command_log::CommandLog;
+use crate::run::isolation::CommandIsolation;
+use crate::run::outcome::{self, OutcomeReport, ReportedOutcome};
+use crate::run::process::{self, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream};
+use crate::view::result_text;
+
+/// The name of the command's scratch folder and log.
+const STAGE: &str = "command";
+
+/// Fails if `--` was typed without a command after it. A script whose variable is empty would otherwise
+/// record a deployment that was not made.
+pub(super) fn refuse_empty_command(command: &[OsString]) -> Result<(), CliError> {
+    let is_empty = command.first().is_none_or(|program| program.is_empty());
+    if is_empty && env::args_os().any(|word| word == "--") {
+        return Err(CliError::new(
+            ErrorKind::Usage,
+            "there is no command after --: nothing was run or recorded",
+        ));
+    }
+    Ok(())
+}
+
+/// Checks the rules, runs the command between a start and a finish entry, and fails if it fails.
+pub(super) fn run_command(
+    args: &Args,
+    ui: &Ui,
+    workspace: &Workspace,
+    env: &EnvRef,
+    commit: CommitId,
+) -> Result<(), CliError> {
+    require_program(&args.command)?;
+    let (person, _) = workspace.find_current_signer()?;
+    let options = RunOptions::default();
+    let metadata = &args.deployment.metadata;
+    let runner = DeployRunner::new(ui, workspace, env, &options)?
+        .with_requester(metadata.requested_by.as_ref())
+        .with_inputs(metadata.inputs.read(ui)?)
+        .with_dry_run(args.write.dry_run);
+    let build = |snapshot: &LedgerSnapshot<'_>| {
+        let deployment = build_recorded_deployment(args, ui, env, snapshot, commit)?;
+        // Another command beside those of the policy would make the ledger untrue.
+        refuse_unmarked_start(env, snapshot, &deployment)?;
+        Ok(deployment)
+    };
+    let deployment = runner.check_rules_without_plans(&person, &build)?;
+    if deployment.components.is_empty() {
+        runner.report_unchanged(&build, &deployment)?;
+        ui.eprint_sentence("The command was not run. To run it anyway, add --all.");
+        return Ok(());
+    }
+    // The command cannot be undone, so the options are checked before it runs.
+    args.outcome.build_results(&deployment.components)?;
+    if args.write.dry_run {
+        ui.print_sentence("The rules allow it; the command was not run, and nothing was written.");
+        return Ok(());
+    }
+    let command = WrappedCommand::prepare(args, &runner, &deployment)?;
+    runner.require_uninterrupted()?;
+    let started = runner.write_start(&build, &deployment, &ComponentPlans::new())?;
+    let result = command.run(&started);
+    let appended = command.write_finish(&started, &result)?;
+    command.report(&started, &appended, result)
+}
+
+/// The command, ready to run.
+struct WrappedCommand<'a> {
+    args: &'a Args,
+    runner: &'a DeployRunner<'a>,
+    preparation: Preparation<'a>,
+    folder: PathBuf,
+    caller_env: CallerEnv,
+    isolation: CommandIsolation,
+    log: PathBuf,
+}
+
+impl<'a> WrappedCommand<'a> {
+    fn prepare(
+        args: &'a Args,
+        runner: &'a DeployRunner<'a>,
+        deployment: &Deployment,
+    ) -> Result<Self, CliError> {
+        let cannot_run = "cannot run the command";
+        let preparation = Preparation::new(runner, deployment)?;
+        let (scratch, log) = preparation
+            .work_dirs
+            .prepare_command(STAGE)
+            .context(ErrorKind::CannotTell, cannot_run)?;
+        let (policy, name) = (&runner.workspace.policy, runner.env.name());
+        let components = deployment.components.iter();
+        let secrets: BTreeSet<_> = components
+            .flat_map(|change| policy.secrets(name, &change.target.component).into_keys())
+            .collect();
+        let mut caller_env =
+            CallerEnv::read(&secrets).context(ErrorKind::CannotTell, cannot_run)?;
+        let isolation = preparation
+            .isolate_command(deployment, &scratch)
+            .context(ErrorKind::CannotTell, cannot_run)?;
+        if matches!(isolation, CommandIsolation::Files(_)) {
+            // The command may not write to the caller's.
+            caller_env
+                .variables
+                .insert("TMPDIR".to_owned(), scratch.into());
+        }
+        Ok(Self {
+            args,
+            runner,
+            preparation,
+            folder: env::current_dir().context(ErrorKind::CannotTell, cannot_run)?,
+            caller_env,
+            isolation,
+            log,
+        })
+    }
+
+    /// Runs the command and prints its output without the secrets.
+    fn run(&self, started: &StartedRun) -> Result<CommandResult, CliError> {
+        let mut variables = self.caller_env.variables.clone();
+        variables.extend(self.describe_deployment(started));
+        let (ui, mask) = (self.runner.ui, &self.caller_env.mask);
+        let show = |stream: Stream, line: &[u8]| match stream {
+            Stream::Out => ui.print(mask.clean_line(line)),
+            Stream::Err => ui.eprint(mask.clean_line(line)),
+        };
+        let spec = CommandSpec {
+            program: Program::Direct(&self.args.command),
+            folder: &self.folder,
+            variables: &variables,
+            isolation: &self.isolation,
+            input: b"",
+            timeout: None,
+            kept_bytes: MAX_KEPT_OUTPUT,
+            mask,
+            log: Some(&self.log),
+            on_line: Some(&show),
+        };
+        process::run(&spec, &self.runner.cancellation)
+            .context(ErrorKind::Command, "the command could not be run")
+    }
+
+    /// Returns the variables that tell the command what to deploy.
+    fn describe_deployment(&self, started: &StartedRun) -> BTreeMap<String, OsString> {
+        let changed = || started.deployment.changed().map(|change| &change.target);
+        let components: Vec<&str> = changed().map(|target| target.component.as_str()).collect();
+        let commit = changed().next().map(|target| target.commit.to_string());
+        [
+            ("DEPLOY_ENV", self.runner.env.name().to_string()),
+            ("DEPLOY_COMMIT", commit.unwrap_or_default()),
+            ("DEPLOY_COMPONENTS", components.join(" ")),
+            ("DEPLOY_RUN", started.run.to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .into()
+    }
+
+    /// Writes the finish entry: what the command did to each component, with its status.
+    fn write_finish(
+        &self,
+        started: &StartedRun,
+        result: &Result<CommandResult, CliError>,
+    ) -> Result<AppendedEntry, CliError> {
+        let deployment = &started.deployment;
+        let is_success = result.as_ref().is_ok_and(|result| result.end.is_success());
+        let results = if is_success {
+            self.args.outcome.build_results(&deployment.components)?
+        } else {
+            build_failed_results(deployment)?
+        };
+        let commands = CommandLog::default();
+        for change in deployment.changed() {
+            let step = if change.is_removal() {
+                CommandStep::Destroy
+            } else {
+                CommandStep::Apply
+            };
+            if let Ok(result) = result {
+                commands.add(&change.target.component, step, result);
+            }
+        }
+        let finish = Finish {
+            commands: commands.into_commands(),
+            logs: self.args.outcome.logs.clone(),
+            ..outcome::build_finish(started.sequence, started.run, deployment, results)
+        };
+        let outcome = if is_success { "succeeded" } else { "failed" };
+        let next = format!(
+            "git deploy record {} --finish --run {} --outcome {outcome}",
+            self.runner.env.name(),
+            started.sequence
+        );
+        self.runner
+            .write_end(started.sequence, &Action::Finish(finish), &next)
+    }
+
+    /// Prints the outcome, and returns the error of a command that failed.
+    fn report(
+        &self,
+        started: &StartedRun,
+        appended: &AppendedEntry,
+        result: Result<CommandResult, CliError>,
+    ) -> Result<(), CliError> {
+        let (runner, name) = (self.runner, self.runner.env.name());
+        let reason = match &result {
+            Ok(result) if result.end.is_success() => None,
+            Ok(result) => Some(format!("the command failed in {name}: {}", result.end)),
+            Err(error) => Some(error.to_sentence()),
+        };
+        let results = appended.statement.component_results();
+        let sentence = result_text::summarize_outcomes(name.as_str(), &results);
+        append_report::report_entry(runner.ui, &sentence, appended)?;
+        report_recorded(
+            runner.ui,
+            runner.workspace,
+            runner.env,
+            Some(&started.deployment),
+            appended,
+        );
+        if let Some(what) = self.preparation.find_config_change() {
+            return Err(explain_config_change(
+                &what,
+                "the command's end is recorded",
+            ));
+        }
+        let output = result?.output;
+        let Some(reason) = reason else { return Ok(()) };
+        let error = CliError::new(ErrorKind::Command, reason);
+        let lines = output.tail.iter().map(String::as_str);
+        let words = self.args.command.iter().filter_map(|word| word.to_str());
+        let error = match self.preparation.explain_sudo(lines.chain(words)) {
+            Some(explanation) => error.because(explanation),
+            None => error,
+        };
+        Err(error.hint(format!("less {}", self.log.display())))
+    }
+}
+
+/// Returns the results of a deployment whose command failed: every component may be affected.
+fn build_failed_results(deployment: &Deployment) -> Result<Vec<RecordedResult>, CliError> {
+    let report = OutcomeReport {
+        outcome: ReportedOutcome::Failed,
+        outcomes: BTreeMap::new(),
+        verification: VerificationResult::None,
+        verifications: BTreeMap::<ComponentName, _>::new(),
+    };
+    outcome::resolve_results(&deployment.components, &report)
+        .context(ErrorKind::CannotTell, "cannot record the failure")
+}
+
+/// Fails if the program cannot be executed, before anything is recorded: a typing error must not be
+/// recorded as a failed deployment.
+fn require_program(command: &[OsString]) -> Result<(), CliError> {
+    let program = command.first().map(OsString::as_os_str).unwrap_or_default();
+    let is_executable = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+    let found = if program.as_bytes().contains(&b'/') {
+        is_executable(Path::new(program))
+    } else {
+        let path = env::var_os("PATH").unwrap_or_default();
+        env::split_paths(&path).any(|folder| is_executable(&folder.join(program)))
+    };
+    if found {
+        return Ok(());
+    }
+    let name = program.display();
+    let path = Path::new(program);
+    let error = if path.is_file() && path.parent() != Some(Path::new("")) {
+        let error = CliError::new(ErrorKind::Usage, format!("{name} is not executable"));
+        error.hint(format!("chmod +x {name}"))
+    } else if path.is_file() && is_executable(path) {
+        let error = CliError::new(ErrorKind::Usage, format!("there is no command {name}"));
+        error.hint(format!("./{name}"))
+    } else {
+        CliError::new(ErrorKind::Usage, format!("there is no command {name}"))
+    };
+    Err(error)
+}
