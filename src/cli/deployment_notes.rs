@@ -103,7 +103,7 @@ pub fn report_uncommitted_changes(ui: &Ui, workspace: &Workspace) {
 }
 
 fn count_uncommitted_changes(workspace: &Workspace) -> git::Result<usize> {
-    if workspace.repository.is_bare() {
+    if workspace.repository.work_dir().is_none() {
         return Ok(0);
     }
     let status = workspace

@@ -15,17 +15,17 @@ use crate::run::outcome::{OutcomeReport, ReportedOutcome, resolve_results};
 /// How a deployment ended.
 #[derive(clap::Args)]
 pub struct OutcomeArgs {
-    /// succeeded, failed, rolled-back or skipped (repeatable) [default: succeeded]
+    /// succeeded, failed, rolled-back or skipped, or COMPONENT=… (repeatable) [default: succeeded]
     ///
     /// One for all components, others for some: `--outcome failed --outcome api=succeeded`.
     /// Components that waited for a failed one are skipped.
-    #[arg(long = "outcome", value_name = "[COMPONENT=]OUTCOME", conflicts_with = "start", value_parser = parse_component_value::<OutcomeValue>)]
+    #[arg(long = "outcome", value_name = "OUTCOME", conflicts_with = "start", value_parser = parse_component_value::<OutcomeValue>)]
     outcome: Vec<ComponentValue<OutcomeValue>>,
     /// Same as --outcome failed
     #[arg(hide_short_help = true, long, conflicts_with_all = ["start", "outcome"])]
     failed: bool,
-    /// passed, failed or none (repeatable) [default: none]
-    #[arg(long, value_name = "[COMPONENT=]RESULT", conflicts_with = "start", value_parser = parse_component_value::<VerificationValue>)]
+    /// passed, failed or none, or COMPONENT=… (repeatable) [default: none]
+    #[arg(long, value_name = "RESULT", conflicts_with = "start", value_parser = parse_component_value::<VerificationValue>)]
     verification: Vec<ComponentValue<VerificationValue>>,
     /// The URL of a log (repeatable)
     #[arg(hide_short_help = true, long = "log", value_name = "URL", value_parser = append_report::parse_line, conflicts_with = "start")]
