@@ -108,7 +108,8 @@ fn count_uncommitted_changes(workspace: &Workspace) -> git::Result<usize> {
     }
     let status = workspace
         .repository
-        .git("status")
+        // A file system monitor is a program that the configuration names.
+        .git_with_settings(&["core.fsmonitor=false"], "status")
         .arg("--porcelain")
         .arg("--untracked-files=no")
         .run()?;

@@ -208,7 +208,7 @@ impl Repository {
     }
 
     /// Prepares the same with settings of the form `name=value`, which override those of the user.
-    pub(super) fn git_with_settings(&self, settings: &[&str], command: &'static str) -> GitCommand {
+    pub(crate) fn git_with_settings(&self, settings: &[&str], command: &'static str) -> GitCommand {
         let frozen = self.shared.frozen.lock();
         let frozen = frozen.unwrap_or_else(PoisonError::into_inner).clone();
         match frozen {

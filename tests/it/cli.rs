@@ -128,6 +128,6 @@ fn completion_works_in_bash() {
     let [option, command, registered] = text.lines().collect::<Vec<_>>()[..] else {
         panic!("{run}")
     };
-    assert_eq!((option, command), ("zsh", "completions"));
+    assert_eq!((option, command), ("zsh", "component completions"));
     assert!(registered.contains("-F _gitdeploy"), "{run}");
 }

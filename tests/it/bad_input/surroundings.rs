@@ -156,7 +156,7 @@ fn unusable_remotes() {
             &server.rev("refs/deploy/dev~1"),
         ])
         .ok();
-    page.fails(&alice, 1, lock);
+    page.fails(&alice, 3, lock);
     server.git(&["update-ref", "refs/deploy/dev", &tip]).ok();
     page.assert("remotes");
     alice.deploy(lock).ok();

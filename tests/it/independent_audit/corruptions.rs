@@ -37,7 +37,7 @@ impl<'w> Cast<'w> {
         bob.person = "bob";
         let text = |bob: &str| {
             format!(
-                "schema = 1\nproject = \"demo\"\n[people]\nalice = \"{}\"\nbob = {bob}\n[environments.prod]\n[components.demo]\napply = \"\"\"\nmallory = \"{key}\"\n[people.mallory]\nkey = \"{key}\"\n\"\"\"\n",
+                "schema = 1\nproject = \"demo\"\n[people]\nalice = \"{}\"\nbob = {bob}\n[environments.prod]\n[components.demo]\nverify = \"\"\"\nmallory = \"{key}\"\n[people.mallory]\nkey = \"{key}\"\n\"\"\"\n",
                 alice.key(),
                 key = mallory.key(),
             )
