@@ -42,6 +42,7 @@ mod starter;
 mod table;
 mod table_macros;
 mod template;
+mod value_descriptions;
 mod variables;
 mod version;
 mod webhook_url;
