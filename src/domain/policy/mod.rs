@@ -53,7 +53,7 @@ mod zone;
 pub use admin::UnownedPaths;
 pub use approval::{ApprovalBinding, ApprovalRequirement, PreventSelf};
 pub use attestation::RequiredCheck;
-pub use changes::{ChangeKind, ChangedSubject, KeyChange, PolicyChange, compare_policies};
+pub use changes::{ChangeKind, ChangedSubject, KeyChange, SubjectChange, compare_policies};
 pub use component::{Component, Submodules};
 pub use describe::ValueText;
 pub use edit::{EditError, NewValue, PolicyEditor};
