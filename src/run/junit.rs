@@ -6,10 +6,15 @@
 //! agree on.
 
 mod cases;
+mod error;
+mod node;
 
 use std::collections::BTreeSet;
 
 use cases::{CaseResult, check_counts, find_retried, read_case};
+use error::MAX_DEPTH;
+pub use error::{JunitError, MAX_REPORT};
+use node::{read_count, read_title, to_plain_line};
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::{Map, Value, json};
 
@@ -17,14 +22,8 @@ use crate::domain::entry::{MAX_BYTES, MAX_PREDICATE, TEST_COUNTS_KEY};
 use crate::domain::id::Digest;
 use crate::domain::text::{Line, sanitize};
 
-/// The largest report, in bytes.
-pub const MAX_REPORT: usize = 64 << 20;
 /// The most XML nodes in a report.
 const MAX_NODES: u32 = 2_000_000;
-/// The deepest nesting of suites.
-const MAX_DEPTH: usize = 32;
-/// The longest test name, in characters. The rest of a longer name is dropped.
-const MAX_NAME_CHARS: usize = 500;
 /// The bytes of an entry that are reserved for everything except test names.
 const RESERVED_BYTES: usize = 64 << 10;
 /// The most bytes that the list of reports may take in a predicate.
@@ -34,52 +33,6 @@ const LIST_BYTES: usize = 500;
 /// The bytes that a name takes in an entry in addition to its JSON string: the indentation, and the
 /// comma and newline at the end of the line.
 const NAME_OVERHEAD: usize = 12;
-
-/// Why a report cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum JunitError {
-    /// It is too long.
-    #[error("it has more than {MAX_REPORT} bytes")]
-    TooLarge,
-    /// It is not UTF-8.
-    #[error("it is not UTF-8")]
-    NotUtf8,
-    /// It is not XML, contains a DTD, or has too many nodes.
-    #[error("it is not supported XML: {0}")]
-    Xml(#[from] roxmltree::Error),
-    /// It is another kind of XML document.
-    #[error("it begins with <{0}>, but a JUnit report begins with <testsuites> or <testsuite>")]
-    WrongRoot(String),
-    /// Its suites are nested too deeply.
-    #[error("its suites are nested more than {MAX_DEPTH} levels deep")]
-    TooDeep,
-    /// A count is not a number.
-    #[error("{name}=\"{value}\" of a suite is not a number")]
-    InvalidCount {
-        /// The attribute.
-        name: &'static str,
-        /// Its value, safe to show.
-        value: String,
-    },
-    /// A suite counts more tests than the report lists.
-    #[error(
-        "its suite {suite:?} counts {claimed} tests, but lists only {listed}: the report broke off, or contradicts itself"
-    )]
-    Incomplete {
-        /// The name of the suite, safe to show.
-        suite: String,
-        /// The number of tests that the suite counts.
-        claimed: u64,
-        /// The number of tests that it lists or counts as skipped.
-        listed: u64,
-    },
-    /// No test passed or failed.
-    #[error("no test ran")]
-    NoTests,
-    /// There are too many reports to list.
-    #[error("there are too many reports for one entry: attest them in several suites")]
-    TooMany,
-}
 
 /// The results of the tests of some reports, by name, in their order.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -268,42 +221,6 @@ impl NameRoom {
 /// as too large.
 fn json_size(value: &impl serde::Serialize) -> usize {
     serde_json::to_vec(value).map_or(MAX_PREDICATE, |bytes| bytes.len())
-}
-
-/// Reads a count from an attribute of a suite. A missing count is 0.
-fn read_count(suite: Node<'_, '_>, name: &'static str) -> Result<u64, JunitError> {
-    match suite.attribute(name).map(str::trim) {
-        None | Some("") => Ok(0),
-        Some(text) => text.parse().map_err(|_| JunitError::InvalidCount {
-            name,
-            value: to_plain_line(text),
-        }),
-    }
-}
-
-/// Returns the name of a test case or suite: `classname.name`.
-fn read_title(node: Node<'_, '_>) -> String {
-    let parts = ["classname", "name"]
-        .into_iter()
-        .filter_map(|name| node.attribute(name));
-    let parts: Vec<&str> = parts
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .collect();
-    if parts.is_empty() {
-        "unnamed".to_owned()
-    } else {
-        to_plain_line(&parts.join("."))
-    }
-}
-
-/// Returns the text as one line without control characters, cut to [`MAX_NAME_CHARS`].
-fn to_plain_line(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    sanitize(&words.join(" "))
-        .chars()
-        .take(MAX_NAME_CHARS)
-        .collect()
 }
 
 #[cfg(test)]

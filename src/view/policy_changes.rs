@@ -6,9 +6,7 @@ use serde::Serialize;
 
 use super::grouping::group_equal;
 use super::wrap::{display_width, wrap_hanging};
-use crate::domain::policy::{
-    ChangeKind, ChangedSubject, KeyChange, PolicyChange as Change, ValueText,
-};
+use crate::domain::policy::{ChangeKind, ChangedSubject, KeyChange, SubjectChange, ValueText};
 use crate::domain::text::sanitize;
 
 /// A changed part of the policy.
@@ -67,11 +65,11 @@ struct ChangedKey {
 }
 
 /// Returns the changes for a JSON document.
-pub fn to_documents(changes: &[Change]) -> Vec<PolicyChange> {
+pub fn to_documents(changes: &[SubjectChange]) -> Vec<PolicyChange> {
     changes.iter().map(to_document).collect()
 }
 
-fn to_document(change: &Change) -> PolicyChange {
+fn to_document(change: &SubjectChange) -> PolicyChange {
     PolicyChange {
         subject: match change.subject {
             ChangedSubject::Person => SubjectWord::Person,
@@ -104,7 +102,7 @@ const KEY_INDENT: usize = 6;
 
 /// Renders the changes: a heading for each kind of thing, a line for each thing, and one for each of
 /// its keys. Things that change alike share their lines.
-pub fn render_text(changes: &[Change], width: Option<usize>) -> Vec<String> {
+pub fn render_text(changes: &[SubjectChange], width: Option<usize>) -> Vec<String> {
     let mut lines = Vec::new();
     for group in changes.chunk_by(|one, next| one.subject == next.subject) {
         let Some(subject) = group.first().map(|it| it.subject) else {

@@ -78,11 +78,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     report_missing_pin(&workspace.repository, ui)?;
     let (name, rev) = args.env_rev.find_reviewed_environment(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
-    let commits = if args.promote {
-        Commits::Each(find_promoted_commits(&workspace, rules, &args.components)?)
-    } else {
-        Commits::One(workspace.resolve_commit(rev.unwrap_or("HEAD"))?)
-    };
+    let commits = find_commits(args, &workspace, rules, rev)?;
     let by = find_deployer(args, &workspace, &name, rules)?;
     let spec = DeploymentSpec {
         env: &env,
@@ -132,12 +128,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         left_out: &answer.left_out,
         undeclared: if is_run_of_all { &undeclared } else { &[] },
     };
-    if ui.json() {
-        ui.print_document("check", &check::to_document(&report))?;
-    } else {
-        ui.print(check::render_text(&report, ui.width()));
-        read_context::print_fetch_age(&workspace, ui);
-    }
+    print_report(ui, &workspace, &report)?;
     to_exit_code(&answer)
 }
 
@@ -149,6 +140,35 @@ impl Args {
             (false, false) => DeploymentKind::Deploy,
         }
     }
+}
+
+/// Finds the commits to check: those that would be promoted, or a single one.
+fn find_commits(
+    args: &Args,
+    workspace: &Workspace,
+    rules: &Environment,
+    rev: Option<&str>,
+) -> Result<Commits, CliError> {
+    Ok(if args.promote {
+        Commits::Each(find_promoted_commits(workspace, rules, &args.components)?)
+    } else {
+        Commits::One(workspace.resolve_commit(rev.unwrap_or("HEAD"))?)
+    })
+}
+
+/// Prints the verdict.
+fn print_report(
+    ui: &Ui,
+    workspace: &Workspace,
+    report: &DeploymentCheck<'_>,
+) -> Result<(), CliError> {
+    if ui.json() {
+        ui.print_document("check", &check::to_document(report))?;
+    } else {
+        ui.print(check::render_text(report, ui.width()));
+        read_context::print_fetch_age(workspace, ui);
+    }
+    Ok(())
 }
 
 /// Returns the commit that names the deployment: its only one, or that of its first component.

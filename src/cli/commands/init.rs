@@ -1,7 +1,9 @@
 //! `git deploy init`: sets up a repository step by step. Skips steps that are already done.
 
+mod args;
 mod baselines;
 mod clone_setup;
+mod document;
 mod first_policy;
 mod new_key;
 mod policy_in_force;
@@ -9,101 +11,28 @@ mod proposed_policy;
 
 use std::collections::BTreeMap;
 
-use baselines::{BaselineDocument, record_baselines};
+pub use args::Args;
+use baselines::record_baselines;
 use clone_setup::set_up_clone;
+pub(in crate::cli) use document::InitDocument;
 use first_policy::{publish_first_policy, suggest_first_deployment, write_genesis};
 use new_key::NewKey;
 use policy_in_force::{require_environments, restore_policy_file};
 use proposed_policy::{determine_person, open_or_build_policy, requested_name};
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use crate::cli::append_error::{explain_sync_error, sync_ledgers};
-use crate::cli::baseline::{self, BaselineArg, BaselineCommits};
+use crate::cli::baseline::{self, BaselineCommits};
 use crate::cli::diagnostics::explain_notes_error;
 use crate::cli::key_lookup::{self, open_signer};
 use crate::cli::policy_file::{POLICY_FILE, write_new_file};
 use crate::cli::repository::{find_remote, open_repository};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, sync_report};
-use crate::domain::id::{CommitId, EntryId, PublicKey};
-use crate::domain::name::{EnvName, LedgerName, Person, ProjectName};
+use crate::domain::id::{CommitId, PublicKey};
+use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::{KeyStatus, Policy};
 use crate::git::Repository;
 use crate::ledger::facts::FactGatherer;
-
-/// Set up this repository: key, policy, remote and baselines
-///
-/// Creates a signing key and deploy.toml if they are missing, publishes the first policy, records
-/// what is already running, and configures git to fetch the ledgers. If the remote already has a
-/// project, joins that project instead. To continue after an interruption, repeat the command:
-/// steps that are already done are skipped. If it fails before the policy is in force, it leaves the
-/// clone as it was.
-#[derive(clap::Args)]
-#[command(after_long_help = "\
-Examples:
-  Set up a project with the default environments:
-    git deploy init
-
-  Choose the environments, and record what production already runs:
-    git deploy init --env staging,prod --running prod=v1.4.1
-
-  One component runs another version:
-    git deploy init --running prod=v1.4.1 --running prod:api=v1.5.0
-
-  Set up a clone without prompts, as a member of an existing project:
-    git deploy init --yes --no-password --pre-push")]
-pub struct Args {
-    /// The environments in promotion order [default: dev,stage,prod]
-    #[arg(long = "env", value_name = "NAME,…", value_delimiter = ',')]
-    environments: Vec<EnvName>,
-    /// Record what an environment already runs (repeatable)
-    ///
-    /// For example prod=v1.4.1, or prod:api=v1.5.0 for one component. This is recorded as a
-    /// baseline, which an admin signs and no rule checks. A later rollback can go back to it.
-    #[arg(long, value_name = "ENV[:COMPONENT]=REV")]
-    running: Vec<BaselineArg>,
-    /// The project's permanent name. Defaults to the repository's name
-    ///
-    /// This is the name of the remote repository or, without a remote, of the folder. On a terminal,
-    /// `init` asks.
-    #[arg(long, value_name = "NAME")]
-    name: Option<ProjectName>,
-    /// Your name in deploy.toml. Defaults to the name in your e-mail address
-    #[arg(long = "as", value_name = "PERSON")]
-    person: Option<Person>,
-    /// Protect a new key by file permissions only
-    #[arg(long)]
-    no_password: bool,
-    /// Install the pre-push hook, which checks pushes before they are sent
-    #[arg(long)]
-    pre_push: bool,
-}
-
-/// What was set up.
-#[derive(JsonSchema, Serialize, Default)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::cli) struct InitDocument {
-    /// The project.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    project: Option<ProjectName>,
-    /// The project's id: the commit of its genesis.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    root: Option<EntryId>,
-    /// The public key that signs here.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    public_key: Option<PublicKey>,
-    /// The remote that holds the ledgers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    remote: Option<String>,
-    /// Who may change the policy.
-    admins: Vec<Person>,
-    /// What was created: `key`, `pre-push`, `deploy.toml`, `policy`.
-    #[serde(rename = "made")]
-    created: Vec<&'static str>,
-    /// The baselines that were recorded.
-    baselines: Vec<BaselineDocument>,
-}
 
 /// Sets up the repository: creates a key if there is none, configures git, and joins the project or
 /// begins a new one.

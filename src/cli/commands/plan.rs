@@ -89,13 +89,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let (name, rev) = args.env_rev.find_reviewed_environment(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
     // Read first, so that an unreadable file is reported before any plan command runs.
-    let earlier = args.since.as_ref().map(|file| {
-        read_regular_file(file, view::MAX_DOCUMENT_BYTES).context(
-            ErrorKind::CannotTell,
-            format!("cannot read {}", file.display()),
-        )
-    });
-    let earlier = earlier.transpose()?;
+    let earlier = read_earlier_plans(args)?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?;
     let person = read_context::find_deployer(&workspace, rules, entry::DeploymentKind::Deploy);
@@ -130,6 +124,28 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         document.comparison =
             Some(comparison.context(ErrorKind::Usage, "cannot compare with the earlier plans")?);
     }
+    print_plan(args, ui, &workspace, &document)?;
+    require_all_planned(&document, &name)
+}
+
+/// Reads the earlier plans to compare with, if there are any.
+fn read_earlier_plans(args: &Args) -> Result<Option<Vec<u8>>, CliError> {
+    let earlier = args.since.as_ref().map(|file| {
+        read_regular_file(file, view::MAX_DOCUMENT_BYTES).context(
+            ErrorKind::CannotTell,
+            format!("cannot read {}", file.display()),
+        )
+    });
+    earlier.transpose()
+}
+
+/// Prints the plans in the chosen format.
+fn print_plan(
+    args: &Args,
+    ui: &Ui,
+    workspace: &Workspace,
+    document: &DeploymentPlan,
+) -> Result<(), CliError> {
     match args.format {
         PlanFormat::Text if !ui.json() => {
             let detail = if args.full {
@@ -137,13 +153,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             } else {
                 PlanDetail::Changes
             };
-            ui.print(view::render_text(&document, detail, ui.width()));
-            read_context::print_fetch_age(&workspace, ui);
+            ui.print(view::render_text(document, detail, ui.width()));
+            read_context::print_fetch_age(workspace, ui);
         }
-        PlanFormat::Markdown => ui.print(view::render_markdown(&document)),
-        _ => ui.print_document("plan", &document)?,
+        PlanFormat::Markdown => ui.print(view::render_markdown(document)),
+        _ => ui.print_document("plan", document)?,
     }
-    require_all_planned(&document, &name)
+    Ok(())
 }
 
 /// Computes the deployment to plan, and stores the components that it leaves out in `left_out`.

@@ -38,7 +38,7 @@ pub enum ChangeKind {
 
 /// A changed thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyChange {
+pub struct SubjectChange {
     /// What kind of thing it is.
     pub subject: ChangedSubject,
     /// Its name; empty for the admins and the top of the file.
@@ -64,7 +64,7 @@ pub struct KeyChange {
 const OTHER_SUBJECTS: [&str; 5] = ["people", "groups", "policy", "environments", "components"];
 
 /// Compares two policies. The project's root keys decide who the admins are by default.
-pub fn compare_policies(old: &Policy, new: &Policy, root_keys: &[PublicKey]) -> Vec<PolicyChange> {
+pub fn compare_policies(old: &Policy, new: &Policy, root_keys: &[PublicKey]) -> Vec<SubjectChange> {
     let mut changes = compare_named(ChangedSubject::Person, &old.people, &new.people);
     let groups = |policy: &Policy| {
         let members = policy.groups.iter();
@@ -118,7 +118,7 @@ fn compare_named<N: Ord + Display, T: DescribeTable + PartialEq>(
     subject: ChangedSubject,
     old: &BTreeMap<N, T>,
     new: &BTreeMap<N, T>,
-) -> Vec<PolicyChange> {
+) -> Vec<SubjectChange> {
     let names: BTreeSet<&N> = old.keys().chain(new.keys()).collect();
     let compare = |name: &N| {
         let (before, after) = (old.get(name), new.get(name));
@@ -132,7 +132,7 @@ fn compare_named<N: Ord + Display, T: DescribeTable + PartialEq>(
             ChangeKind::Removed => Vec::new(),
             _ => compare_keys(before, after),
         };
-        (kind != ChangeKind::Changed || !keys.is_empty()).then(|| PolicyChange {
+        (kind != ChangeKind::Changed || !keys.is_empty()).then(|| SubjectChange {
             subject,
             name: name.to_string(),
             kind,
@@ -185,7 +185,7 @@ fn need_not_be_stated(default: &str, value: &ValueText) -> bool {
 fn compare_groups(
     old: &BTreeMap<String, ValueText>,
     new: &BTreeMap<String, ValueText>,
-) -> Vec<PolicyChange> {
+) -> Vec<SubjectChange> {
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let compare = |name: &String| {
         let (before, after) = (old.get(name), new.get(name));
@@ -199,7 +199,7 @@ fn compare_groups(
             before: before.cloned().unwrap_or(ValueText::Nothing),
             after: after.cloned().unwrap_or(ValueText::Nothing),
         };
-        (before != after).then(|| PolicyChange {
+        (before != after).then(|| SubjectChange {
             subject: ChangedSubject::Group,
             name: name.clone(),
             kind,
@@ -209,7 +209,7 @@ fn compare_groups(
     names.into_iter().filter_map(compare).collect()
 }
 
-fn compare_admins(old: &Policy, new: &Policy, root_keys: &[PublicKey]) -> Option<PolicyChange> {
+fn compare_admins(old: &Policy, new: &Policy, root_keys: &[PublicKey]) -> Option<SubjectChange> {
     let admins = |policy: &Policy| policy.admins(root_keys).describe();
     let admins = KeyChange {
         key: "admins",
@@ -224,8 +224,8 @@ fn compare_admins(old: &Policy, new: &Policy, root_keys: &[PublicKey]) -> Option
     changed(ChangedSubject::Admins, String::new(), keys)
 }
 
-fn changed(subject: ChangedSubject, name: String, keys: Vec<KeyChange>) -> Option<PolicyChange> {
-    (!keys.is_empty()).then_some(PolicyChange {
+fn changed(subject: ChangedSubject, name: String, keys: Vec<KeyChange>) -> Option<SubjectChange> {
+    (!keys.is_empty()).then_some(SubjectChange {
         subject,
         name,
         kind: ChangeKind::Changed,

@@ -5,15 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use super::freeze::Freeze;
-use super::notify::{Notify, NotifyEvent, WebhookAddress};
-use super::paths::Paths;
-use super::people::Members;
 use super::table::TableKey;
-use super::zone::Zone;
-use super::{
-    ApprovalBinding, BranchName, PredicateType, PreventSelf, ShellCommand, Template, VersionSource,
-};
 use crate::domain::id::PublicKey;
 use crate::domain::name::{ComponentName, EnvName, Label, ProjectName};
 use crate::domain::text::Line;
@@ -33,7 +25,8 @@ pub enum ValueText {
 }
 
 impl ValueText {
-    fn text(value: impl Display) -> Self {
+    /// Returns a single value, as it is displayed.
+    pub(super) fn text(value: impl Display) -> Self {
         Self::Text(value.to_string())
     }
 
@@ -101,11 +94,12 @@ pub(super) fn is_default(default: &str, value: &str) -> bool {
     value == "false" || value == default || is_same_span()
 }
 
+/// Describes values of these types as they are displayed.
 macro_rules! describe_displayed {
     ($($type:ty),+) => {
-        $( impl DescribeValue for $type {
-            fn describe(&self) -> ValueText {
-                ValueText::text(self)
+        $( impl $crate::domain::policy::describe::DescribeValue for $type {
+            fn describe(&self) -> $crate::domain::policy::describe::ValueText {
+                $crate::domain::policy::describe::ValueText::text(self)
             }
         } )+
     };
@@ -116,18 +110,15 @@ describe_displayed!(
     bool,
     String,
     Span,
-    BranchName,
-    Template,
-    PredicateType,
-    Zone,
     Line,
     Label,
     EnvName,
     ComponentName,
     ProjectName,
-    PublicKey,
-    Freeze
+    PublicKey
 );
+
+pub(super) use describe_displayed;
 
 impl DescribeValue for () {
     fn describe(&self) -> ValueText {
@@ -162,75 +153,5 @@ impl<K: Display, V: DescribeValue> DescribeValue for BTreeMap<K, V> {
             )
         };
         ValueText::List(self.iter().map(describe).collect())
-    }
-}
-
-impl DescribeValue for Members {
-    fn describe(&self) -> ValueText {
-        let names = self.persons().iter().map(ToString::to_string).collect();
-        if self.listed_names().is_empty() && !self.persons().is_empty() {
-            ValueText::Default(names)
-        } else {
-            ValueText::List(names)
-        }
-    }
-}
-
-impl DescribeValue for Paths {
-    fn describe(&self) -> ValueText {
-        ValueText::List(self.patterns().to_vec())
-    }
-}
-
-impl DescribeValue for ShellCommand {
-    fn describe(&self) -> ValueText {
-        ValueText::text(self.as_str())
-    }
-}
-
-impl DescribeValue for PreventSelf {
-    fn describe(&self) -> ValueText {
-        ValueText::text(match self {
-            Self::Involved => "true",
-            Self::Starter => "starter",
-            Self::Off => "false",
-        })
-    }
-}
-
-impl DescribeValue for ApprovalBinding {
-    fn describe(&self) -> ValueText {
-        match self {
-            Self::Commit => ValueText::Nothing,
-            Self::Plan => ValueText::text("plan"),
-        }
-    }
-}
-
-impl DescribeValue for VersionSource {
-    fn describe(&self) -> ValueText {
-        ValueText::Text(match self {
-            Self::File(path) => format!("file:{path}"),
-            Self::Tag(pattern) => format!("tag:{}", pattern.as_str()),
-            Self::Command(command) => format!("command:{}", command.as_str()),
-        })
-    }
-}
-
-impl DescribeValue for WebhookAddress {
-    fn describe(&self) -> ValueText {
-        // The address itself is a secret.
-        ValueText::text("a webhook")
-    }
-}
-
-impl DescribeValue for Notify {
-    fn describe(&self) -> ValueText {
-        let mut text = self.channel.to_string();
-        if self.on != NotifyEvent::all() {
-            let events: Vec<String> = self.on.iter().map(ToString::to_string).collect();
-            text = format!("{text} on {}", events.join(", "));
-        }
-        ValueText::Text(text)
     }
 }

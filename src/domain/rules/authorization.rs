@@ -7,11 +7,9 @@
 mod runs;
 mod yanks;
 
-use std::collections::BTreeSet;
-
 use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
-use super::facts::{Chain, Fact};
+use super::facts::Fact;
 use super::findings::join_names;
 use super::request::Request;
 use super::request_kind::RequestKinds;
@@ -127,21 +125,9 @@ fn check_key(policy: &Policy, key: &PublicKey, by: &Person, allowed: AllowedKeys
     }
 }
 
-fn read_chain<'a>(ctx: &Context<'a>) -> Fact<&'a Chain> {
-    ctx.facts
-        .chain
-        .as_ref()
-        .ok_or_else(|| "the ledger's tip was not read".to_owned())
-}
-
-pub(super) fn admins(ctx: &Context<'_>) -> Fact<BTreeSet<Person>> {
-    let chain = read_chain(ctx)?;
-    Ok(ctx.policy.admins(&chain.root_keys))
-}
-
 fn check_action(ctx: &Context<'_>, statement: &Statement) -> Fact<Objection> {
     let by = &statement.by;
-    let is_admin = || -> Fact<bool> { Ok(admins(ctx)?.contains(by)) };
+    let is_admin = || -> Fact<bool> { Ok(ctx.admins()?.contains(by)) };
     let is_person = !ctx.policy.is_machine(by);
     Ok(match &statement.action {
         Action::Start(it) => check_deployer(ctx, ctx.environment()?, by, &it.deployment),
@@ -283,7 +269,7 @@ fn may_lock(ctx: &Context<'_>, by: &Person) -> Fact<bool> {
         .approvals
         .iter()
         .any(|requirement| requirement.by.contains(by));
-    Ok(environment.deployers.contains(by) || is_approver || admins(ctx)?.contains(by))
+    Ok(environment.deployers.contains(by) || is_approver || ctx.admins()?.contains(by))
 }
 
 fn describe_no_lock_right(ctx: &Context<'_>, by: &Person) -> String {
@@ -314,7 +300,7 @@ fn check_publish(
                 .collect());
         }
     };
-    let chain = read_chain(ctx)?;
+    let chain = ctx.chain()?;
     let by = &statement.by;
     let objection = check_publisher(ctx, statement, publish, key, &proposed)?;
     let stays_admin =
@@ -336,7 +322,7 @@ fn check_publisher(
     key: Option<&PublicKey>,
     proposed: &Policy,
 ) -> Fact<Objection> {
-    let root_keys = &read_chain(ctx)?.root_keys;
+    let root_keys = &ctx.chain()?.root_keys;
     let by = &statement.by;
     // A preview has no signature yet, so the signer's listed key is used.
     let listed_key = |policy: &Policy| policy.people.get(by).map(|spec| spec.key);

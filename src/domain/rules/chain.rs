@@ -7,7 +7,7 @@
 
 use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
-use super::facts::{Chain, Fact};
+use super::facts::Chain;
 use super::request::Request;
 use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{Action, Statement};
@@ -29,7 +29,7 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry { statement, .. } = ctx.request else {
         return Vec::new();
     };
-    let checks = read_chain(ctx).map(|chain| {
+    let checks = ctx.chain().map(|chain| {
         let mut violations: Vec<Check> = check_position(ctx, statement, chain)
             .into_iter()
             .map(fail)
@@ -49,13 +49,6 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
 
 fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::Chain, why)
-}
-
-fn read_chain<'a>(ctx: &Context<'a>) -> Fact<&'a Chain> {
-    ctx.facts
-        .chain
-        .as_ref()
-        .ok_or_else(|| "the ledger's tip was not read".to_owned())
 }
 
 fn check_position(ctx: &Context<'_>, statement: &Statement, chain: &Chain) -> Vec<String> {

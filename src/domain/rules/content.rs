@@ -301,11 +301,7 @@ fn check_verification(ctx: &Context<'_>, components: &[ComponentAtCommit]) -> Fa
 
 fn check_publish(ctx: &Context<'_>, publish: &Publish, text: Option<&[u8]>) -> Fact<Vec<Check>> {
     let text = text.ok_or_else(|| "the deploy.toml to be published was not read".to_owned())?;
-    let chain = ctx
-        .facts
-        .chain
-        .as_ref()
-        .ok_or_else(|| "the ledger's tip was not read".to_owned())?;
+    let chain = ctx.chain()?;
     let mut violations = Vec::new();
     if publish.digest != Digest::sha256(text) {
         violations.push(fail("the digest is not that of deploy.toml"));

@@ -4,13 +4,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::facts::{Fact, Facts};
+use super::facts::{Chain, Fact, Facts};
 use super::request::{Request, RequestContext};
 use super::rule::Rule;
 use crate::domain::deploy_command::DeployCommand;
 use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind, Statement, Target};
 use crate::domain::id::{CommitId, Content};
-use crate::domain::name::{ComponentName, EnvName, LedgerName};
+use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::policy::{Environment, Policy};
 use crate::domain::state::{EnvState, State};
 use crate::domain::text::sanitize;
@@ -87,6 +87,19 @@ impl<'a> Context<'a> {
             Some(Err(why)) => Err(why.clone()),
             None => Err("the ledger's state was not read".to_owned()),
         }
+    }
+
+    /// Returns what is known about the ledger's chain before the entry.
+    pub(super) fn chain(&self) -> Fact<&'a Chain> {
+        self.facts
+            .chain
+            .as_ref()
+            .ok_or_else(|| "the ledger's tip was not read".to_owned())
+    }
+
+    /// Returns the admins of the policy in force.
+    pub(super) fn admins(&self) -> Fact<BTreeSet<Person>> {
+        Ok(self.policy.admins(&self.chain()?.root_keys))
     }
 
     /// Returns the part of [`Context::state`] that belongs to the request's environment.

@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::authorization::admins;
 use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::Fact;
@@ -107,7 +106,7 @@ fn refuse_unfinished(ctx: &Context<'_>, run: OpenRun<'_>) -> Check {
             format!("{why}: wait until {by} finishes it, or until it is stale at {at}"),
         );
     }
-    let mut able = admins(ctx).unwrap_or_default();
+    let mut able = ctx.admins().unwrap_or_default();
     let deployers = ctx.environment.map(|it| it.deployers.persons());
     able.extend(deployers.into_iter().flatten().cloned());
     Check::fail(Rule::Lock, why).remedy(abort).remedy_by(able)

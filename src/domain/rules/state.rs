@@ -70,36 +70,9 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
         Action::Finish(it) => runs::check_finish(env_state, it),
         Action::Abort(it) => Vec::from_iter(runs::check_abort(env_state, it)),
         Action::Expire(it) => check_renewal(ctx, statement, it.expires)?,
-        Action::Revoke(it) => require(
-            has_approval(env_state, it),
-            &format!(
-                "{} has no approval of {} in {}",
-                it.approver,
-                it.commit.short(),
-                ctx.environment_label()
-            ),
-        ),
-        Action::Lock(it) => require(
-            !is_locked(env_state, it),
-            &format!(
-                "{} is already locked",
-                describe_lock(ctx, it.component.as_ref())
-            ),
-        ),
-        Action::Unlock(it) => {
-            let missing = match it.commit {
-                Some(commit) => format!(
-                    "{} is not on hold in {}",
-                    commit.short(),
-                    ctx.environment_label()
-                ),
-                None => format!(
-                    "{} is not locked",
-                    describe_lock(ctx, it.component.as_ref())
-                ),
-            };
-            require(has_lock_or_hold(env_state, it), &missing)
-        }
+        Action::Revoke(it) => check_revoke(ctx, env_state, it),
+        Action::Lock(it) => check_lock(ctx, env_state, it),
+        Action::Unlock(it) => check_unlock(ctx, env_state, it),
         Action::Baseline(it) => check_baseline(ctx, statement, it, env_state),
         Action::Yank(it) => require(
             !is_yanked(state, it) || extends_yank(state, it),
@@ -119,6 +92,42 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
         | Action::Publish(_)
         | Action::PolicyApprove(_) => Vec::new(),
     })
+}
+
+/// Checks that the approval that is to be revoked exists.
+fn check_revoke(ctx: &Context<'_>, env_state: EnvState<'_>, revoke: &Revoke) -> Vec<Check> {
+    let missing = format!(
+        "{} has no approval of {} in {}",
+        revoke.approver,
+        revoke.commit.short(),
+        ctx.environment_label()
+    );
+    require(has_approval(env_state, revoke), &missing)
+}
+
+/// Checks that nothing is locked a second time.
+fn check_lock(ctx: &Context<'_>, env_state: EnvState<'_>, lock: &Lock) -> Vec<Check> {
+    let locked = describe_lock(ctx, lock.component.as_ref());
+    require(
+        !is_locked(env_state, lock),
+        &format!("{locked} is already locked"),
+    )
+}
+
+/// Checks that the lock or hold that is to be removed exists.
+fn check_unlock(ctx: &Context<'_>, env_state: EnvState<'_>, unlock: &Unlock) -> Vec<Check> {
+    let missing = match unlock.commit {
+        Some(commit) => format!(
+            "{} is not on hold in {}",
+            commit.short(),
+            ctx.environment_label()
+        ),
+        None => format!(
+            "{} is not locked",
+            describe_lock(ctx, unlock.component.as_ref())
+        ),
+    };
+    require(has_lock_or_hold(env_state, unlock), &missing)
 }
 
 /// Names what a lock is for: an environment, or a component in it.

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use super::authorization::admins;
 use super::context::Context;
 use crate::domain::name::{EnvName, Person};
 use crate::domain::policy::{Environment, Members};
@@ -75,7 +74,7 @@ pub(super) fn find_unlockers(ctx: &Context<'_>, environment: &Environment) -> BT
     let approvers = environment.approvals.iter().map(|it| &it.by);
     let members = approvers.chain([&environment.deployers]);
     let mut able: BTreeSet<Person> = members.flat_map(Members::persons).cloned().collect();
-    able.extend(admins(ctx).unwrap_or_default());
+    able.extend(ctx.admins().unwrap_or_default());
     able.retain(|person| !ctx.policy.is_machine(person));
     able
 }

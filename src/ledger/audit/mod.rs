@@ -125,27 +125,39 @@ pub fn audit(
             audited.sort(chain);
         }
     }
-    let notes = plan.notes.then(|| {
-        let broken = repository
-            .ledger_refs_below(super::PREFIX)
-            .unwrap_or_default()
-            .broken;
-        let mut unreadable = find_partly_readable(&index, &ledgers);
-        unreadable.extend(broken.iter().map(|broken| &broken.ledger));
-        notes::check_notes(
-            repository,
-            &index,
-            tips,
-            expected_lines,
-            &unreadable,
-            plan.expects_notes,
-        )
-    });
+    let notes = plan
+        .notes
+        .then(|| audit_notes(repository, tips, plan, &index, expected_lines, &ledgers));
     AuditReport {
         ledgers,
         notes,
         missing,
     }
+}
+
+/// Compares the notes with the lines that follow from the ledgers.
+fn audit_notes(
+    repository: &Repository,
+    tips: &Tips,
+    plan: &AuditPlan<'_>,
+    index: &ChainIndex,
+    expected_lines: ExpectedLines,
+    ledgers: &[LedgerAudit],
+) -> NotesAudit {
+    let broken = repository
+        .ledger_refs_below(super::PREFIX)
+        .unwrap_or_default()
+        .broken;
+    let mut unreadable = find_partly_readable(index, ledgers);
+    unreadable.extend(broken.iter().map(|broken| &broken.ledger));
+    notes::check_notes(
+        repository,
+        index,
+        tips,
+        expected_lines,
+        &unreadable,
+        plan.expects_notes,
+    )
 }
 
 /// Creates the result of each planned ledger, with the findings about the start of its chain, and

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roxmltree::Node;
 
-use super::{JunitError, read_count, read_title};
+use super::error::JunitError;
+use super::node::{read_count, read_title};
 
 /// The result of a test case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

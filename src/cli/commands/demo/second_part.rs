@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::{ExpectedEnd, Tour};
+use super::tour::{ExpectedEnd, Tour};
 use crate::cli::{CliError, ErrorKind};
 
 /// The sample's policy. Its tables from the first `[environments…]` on are added to the tour's
@@ -69,7 +69,7 @@ impl Tour<'_> {
         let tail = lines
             .get(lines.len().saturating_sub(15)..)
             .unwrap_or_default();
-        self.print_text(&super::indent(&tail.join("\n")));
+        self.print_indented(&tail.join("\n"));
         self.commit_page("<h1>web 2</h1>\n", "Serve the page")?;
         self.run_deploy("alice", &["policy", "publish", "--yes"])
     }

@@ -1,6 +1,7 @@
 //! Sets up a clone: git's configuration and the pre-push hook.
 
-use super::{Args, InitDocument};
+use super::args::Args;
+use super::document::InitDocument;
 use crate::cli::repository::REMOTE_SETTING;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::PathBuf;
 
-use super::Args;
+use super::args::Args;
 use crate::cli::key_lookup::{self, KeySource, require_default_key_path};
 use crate::cli::{CliError, Ui};
 use crate::git::Repository;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Args;
+use super::args::Args;
 use super::policy_in_force::require_environments;
 use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, default_names};

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
-use super::{Args, build_recorded_deployment, refuse_unmarked_start};
+use super::args::Args;
+use super::requested_deployment::{build_recorded_deployment, refuse_unmarked_start};
 use crate::cli::append_report;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{

@@ -25,7 +25,7 @@ fn with_people(people: &str, rest: &str) -> Policy {
 
 /// Compares two policies and returns a line per change, and one per key.
 fn compared(old: &Policy, new: &Policy) -> Vec<String> {
-    let describe = |change: &PolicyChange| {
+    let describe = |change: &SubjectChange| {
         let head = format!("{:?} {:?} {}", change.kind, change.subject, change.name);
         let keys = change.keys.iter().map(|it| {
             let (before, after) = (it.before.to_list(), it.after.to_list());

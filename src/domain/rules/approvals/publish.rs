@@ -81,16 +81,7 @@ pub(super) fn check_publish(ctx: &Context<'_>, publish: &Publish) -> Fact<Vec<Ch
     if required == 0 {
         return Ok(violations);
     }
-    let filled: Vec<String> = approvers
-        .iter()
-        .map(|person| format!("{person} ✓"))
-        .collect();
-    let tally = format!("{} of {required}", filled.len());
-    let tally = if filled.is_empty() {
-        tally
-    } else {
-        format!("{tally}: {}", join_names(filled))
-    };
+    let tally = describe_tally(required, &approvers);
     if usize::try_from(required).is_ok_and(|required| approvers.len() >= required) {
         return Ok(if violations.is_empty() {
             vec![Check::pass(Rule::Approvals, tally)]
@@ -106,7 +97,27 @@ pub(super) fn check_publish(ctx: &Context<'_>, publish: &Publish) -> Fact<Vec<Ch
     let eligible = exclude_ineligible(ctx, ctx.policy.admins(root_keys));
     let remaining: BTreeSet<Person> = eligible.difference(&approvers).cloned().collect();
     let missing = usize::try_from(required).unwrap_or(usize::MAX) - approvers.len();
-    violations.push(if remaining.len() < missing {
+    violations.push(refuse_missing(&tally, missing, remaining));
+    Ok(violations)
+}
+
+/// Describes how many of the required approvals there are, and whose.
+fn describe_tally(required: u32, approvers: &BTreeSet<Person>) -> String {
+    let filled: Vec<String> = approvers
+        .iter()
+        .map(|person| format!("{person} ✓"))
+        .collect();
+    let tally = format!("{} of {required}", filled.len());
+    if filled.is_empty() {
+        tally
+    } else {
+        format!("{tally}: {}", join_names(filled))
+    }
+}
+
+/// Refuses a policy for which approvals are missing, and names the admins who may give them.
+fn refuse_missing(tally: &str, missing: usize, remaining: BTreeSet<Person>) -> Check {
+    if remaining.len() < missing {
         let left = match remaining.len() {
             0 => "no other admin is left who may approve".to_owned(),
             1 => format!("only {} is left", join_names(&remaining)),
@@ -127,8 +138,7 @@ pub(super) fn check_publish(ctx: &Context<'_>, publish: &Publish) -> Fact<Vec<Ch
         };
         let check = Check::fail(Rule::Approvals, needs).remedy("git deploy policy approve");
         check.remedy_by(remaining)
-    });
-    Ok(violations)
+    }
 }
 
 /// Checks that the admins of the proposed policy can approve the one after it. The validation of

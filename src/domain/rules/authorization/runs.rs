@@ -1,6 +1,6 @@
 //! Who may end a run of another person, or take it over.
 
-use super::{Objection, admins, check_deployer, check_member};
+use super::{Objection, check_deployer, check_member};
 use crate::domain::entry::{Abort, Resume};
 use crate::domain::name::Person;
 use crate::domain::rules::context::Context;
@@ -18,7 +18,7 @@ pub(super) fn owns_run(ctx: &Context<'_>, start: u64, by: &Person) -> Fact<bool>
 
 /// Checks that a run is aborted by its owner, by an admin or, once the run is stale, by a deployer.
 pub(super) fn check_abort(ctx: &Context<'_>, abort: &Abort, by: &Person) -> Fact<Objection> {
-    if owns_run(ctx, abort.start, by)? || admins(ctx)?.contains(by) {
+    if owns_run(ctx, abort.start, by)? || ctx.admins()?.contains(by) {
         return Ok(None);
     }
     let Some(environment) = ctx.environment else {

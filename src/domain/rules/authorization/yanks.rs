@@ -1,6 +1,6 @@
 //! Who may replace a yank or lift it.
 
-use super::{Objection, admins, object_unless};
+use super::{Objection, object_unless};
 use crate::domain::entry::Yank;
 use crate::domain::name::Person;
 use crate::domain::rules::context::Context;
@@ -14,7 +14,7 @@ pub(super) fn check_extended_yank(ctx: &Context<'_>, yank: &Yank, by: &Person) -
     let Some(open_yank) = open_yank.filter(|it| it.statement.by != *by) else {
         return Ok(None);
     };
-    let is_admin = admins(ctx)?.contains(by);
+    let is_admin = ctx.admins()?.contains(by);
     Ok(object_unless(is_admin, || {
         format!(
             "it is yanked by {}: only they or an admin may yank more of it, not {by}",
@@ -30,7 +30,7 @@ pub(super) fn check_unyank(
     by: &Person,
     is_person: bool,
 ) -> Fact<Objection> {
-    if admins(ctx)?.contains(by) {
+    if ctx.admins()?.contains(by) {
         return Ok(None);
     }
     let state = ctx.state()?;

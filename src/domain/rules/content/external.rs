@@ -9,7 +9,7 @@ use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind};
 use crate::domain::id::CommitId;
 use crate::domain::policy::Policy;
 use crate::domain::rules::findings::join_names;
-use crate::domain::verdict::Check;
+use crate::domain::verdict::{Check, Rule};
 
 /// Returns the refusal of a recorded deployment that is not marked as external, if the policy has
 /// the commands for one of its components.
@@ -54,5 +54,5 @@ pub fn refuse_unmarked_record(
         Some(commit) if commits.len() == 1 => run.commit(*commit),
         _ => run,
     };
-    Some(super::fail(why).remedy(run.to_string()))
+    Some(Check::fail(Rule::Content, why).remedy(run.to_string()))
 }
