@@ -237,9 +237,9 @@ pub fn explain_selection_error(policy: &Policy, error: SelectionError) -> CliErr
             let hint = format!("git deploy record {environment} --destroy --component {component}");
             CliError::new(ErrorKind::Usage, error.to_string()).hint(hint)
         }
-        SelectionError::NotInCommit { .. } | SelectionError::NoComponents(_) => {
-            CliError::new(ErrorKind::Usage, error.to_string())
-        }
+        SelectionError::NotInCommit { .. }
+        | SelectionError::NothingToDestroy { .. }
+        | SelectionError::NoComponents(_) => CliError::new(ErrorKind::Usage, error.to_string()),
         SelectionError::MissingFact(_) | SelectionError::Git(_) => CliError::new(
             ErrorKind::CannotTell,
             "cannot determine what would be deployed",

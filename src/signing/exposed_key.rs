@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::sign::KEY_VARIABLE;
+use super::sign::{KEY_VARIABLE, PASSWORD_VARIABLE};
 #[cfg(target_os = "linux")]
 use crate::domain::text::sanitize;
 
@@ -36,23 +36,26 @@ impl std::fmt::Display for ExposedKey {
         match self {
             Self::Process { id, name } => write!(
                 f,
-                "the environment of process {id} ({name}) holds a signing key"
+                "the environment of process {id} ({name}) holds a signing key or its password"
             ),
             Self::Unknown => write!(
                 f,
-                "{KEY_VARIABLE} is set, and the environments of the processes that started git-deploy cannot be checked"
+                "{KEY_VARIABLE} or {PASSWORD_VARIABLE} is set, and the environments of the processes that started git-deploy cannot be checked"
             ),
         }
     }
 }
 
 /// Finds the signing key in the environment of an ancestor that processes of this user can read. Looks
-/// for [`KEY_VARIABLE`], and for its value under any other name.
+/// for [`KEY_VARIABLE`], for its value under any other name, and for [`PASSWORD_VARIABLE`].
 pub fn find_exposed_key() -> Option<ExposedKey> {
     let own_key = std::env::var_os(KEY_VARIABLE).filter(|key| !key.is_empty());
     match find_in_ancestors(own_key.as_ref()) {
         Ok(found) => found,
-        Err(_) => own_key.map(|_| ExposedKey::Unknown),
+        Err(_) => {
+            let password = std::env::var_os(PASSWORD_VARIABLE).filter(|it| !it.is_empty());
+            own_key.or(password).map(|_| ExposedKey::Unknown)
+        }
     }
 }
 
@@ -98,7 +101,8 @@ fn read_parent(id: i32) -> std::io::Result<i32> {
         .ok_or_else(|| std::io::ErrorKind::InvalidData.into())
 }
 
-/// Checks whether an environment, as `/proc` has it, holds a signing key.
+/// Checks whether an environment, as `/proc` has it, holds a signing key, or the password of one: a
+/// command can read the key file, too.
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 fn holds_key(environment: &[u8], own_key: Option<&OsString>) -> bool {
     environment.split(|byte| *byte == 0).any(|variable| {
@@ -106,8 +110,10 @@ fn holds_key(environment: &[u8], own_key: Option<&OsString>) -> bool {
         let (Some(name), Some(value)) = (parts.next(), parts.next()) else {
             return false;
         };
-        (name == KEY_VARIABLE.as_bytes() && !value.is_empty())
-            || own_key.is_some_and(|key| key.as_bytes() == value)
+        let is_ours = [KEY_VARIABLE, PASSWORD_VARIABLE]
+            .map(str::as_bytes)
+            .contains(&name);
+        (is_ours && !value.is_empty()) || own_key.is_some_and(|key| key.as_bytes() == value)
     })
 }
 
@@ -122,6 +128,8 @@ mod tests {
             ("GIT_DEPLOY_KEY=other\0", true),
             ("A=1\0GIT_DEPLOY_KEY=other", true),
             ("A=1\0CI_SECRET=the key\0B=2\0", true),
+            ("A=1\0GIT_DEPLOY_PASSWORD=other\0", true),
+            ("GIT_DEPLOY_PASSWORD=\0", false),
             ("GIT_DEPLOY_KEY=\0", false),
             ("MY_GIT_DEPLOY_KEY=other\0", false),
             ("CI_SECRET=the key and more\0", false),

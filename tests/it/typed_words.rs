@@ -62,7 +62,14 @@ fn a_word_that_names_an_environment_and_a_branch() {
     let project = begin(&world);
     let alice = &project.alice;
     alice
-        .deploy(&["record", "dev", "HEAD~1", "--component", "api"])
+        .deploy(&[
+            "record",
+            "dev",
+            "HEAD~1",
+            "--component",
+            "api",
+            "--external",
+        ])
         .ok();
     let run = alice.deploy(&["check", "prod", "dev", "--component", "api", "--json"]);
     assert_eq!(run.json()["commit"], alice.repo.rev("HEAD~1"), "{run}");

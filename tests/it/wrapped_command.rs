@@ -366,10 +366,7 @@ fn a_killed_run_blocks_the_next_one_which_says_how_to_end_it() {
     let next = record(&project, &["dev", "--", "./deploy.sh"]).fails(1);
     let text = format!("{} {}", next.text(), next.words_of_err());
     assert!(text.contains("unfinished"), "{next}");
-    assert!(
-        text.contains("git deploy record dev --finish --run 1"),
-        "{next}"
-    );
+    assert!(text.contains("git deploy abort dev --run 1"), "{next}");
     assert!(!text.contains("git deploy resume"), "{next}");
     record(
         &project,

@@ -217,6 +217,7 @@ fn explain_preview_error(error: PreviewError, name: &str) -> CliError {
             SelectionError::UnknownComponent(_)
             | SelectionError::Undeclared { .. }
             | SelectionError::NotInCommit { .. }
+            | SelectionError::NothingToDestroy { .. }
             | SelectionError::NoComponents(_),
         ) => ErrorKind::Usage,
         _ => ErrorKind::CannotTell,

@@ -124,12 +124,20 @@ fn check_removal(
         previous_log::find_absences(history, change).any(|period| period.untrusted.is_none());
     let may_run = previous_state.commit(component).is_some()
         || previous_state.unknown_since(component).is_some();
-    let command = DeployCommand::new(ctx.policy, source)
-        .commit(change.target.commit)
-        .kind(DeploymentKind::Destroy)
-        .only_later(component, COMPONENT_OPTIONS);
-    (!was_removed && may_run)
-        .then(|| Violation::new(format!("{source} still has it")).remedy(command.to_string()))
+    if was_removed || !may_run {
+        return None;
+    }
+    let command = DeployCommand::new(ctx.policy, source).commit(change.target.commit);
+    Some(match ctx.policy.renamed_to(component) {
+        // Deploying the new name there takes the old one away.
+        Some(new_name) => Violation::new(format!("{source} does not run {new_name} in its place"))
+            .remedy(command.only_later(new_name, COMPONENT_OPTIONS).to_string()),
+        None => {
+            let removal = command.kind(DeploymentKind::Destroy);
+            Violation::new(format!("{source} still has it"))
+                .remedy(removal.only_later(component, COMPONENT_OPTIONS).to_string())
+        }
+    })
 }
 
 /// Describes that the commit never ran, and whether its content did.

@@ -50,6 +50,7 @@ pub(super) fn select_components(
             None => {}
         }
     }
+    require_removal(spec, &components)?;
     if matches!(
         spec.selection,
         Selection::UnblockedWithDependents | Selection::ChangedWithDependents
@@ -66,6 +67,28 @@ pub(super) fn select_components(
         return Err(SelectionError::NoComponents(name_commits(&spec.commits)));
     }
     Ok(components)
+}
+
+/// Fails if named components are to be destroyed, and all of them would be deployed instead.
+fn require_removal(
+    spec: &DeploymentSpec<'_>,
+    components: &[ComponentChange],
+) -> Result<(), SelectionError> {
+    let is_named = matches!(spec.selection, Selection::Named(_));
+    match components {
+        [first, ..]
+            if spec.destroy && is_named && !components.iter().any(ComponentChange::is_removal) =>
+        {
+            Err(SelectionError::NothingToDestroy {
+                components: components
+                    .iter()
+                    .map(|change| change.target.component.clone())
+                    .collect(),
+                commit: first.target.commit,
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Fails if a component that the selection names is not among the candidates.

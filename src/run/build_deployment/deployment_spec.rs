@@ -91,6 +91,14 @@ pub enum SelectionError {
         /// The commit.
         commit: CommitId,
     },
+    /// Components that are to be destroyed are still in the commit.
+    #[error("{} still has {}: --destroy removes only what a commit no longer has", commit.short(), join_names(components))]
+    NothingToDestroy {
+        /// The components.
+        components: Vec<ComponentName>,
+        /// The commit.
+        commit: CommitId,
+    },
     /// There is no component to deploy.
     #[error("no component is in {0}: nothing can be deployed")]
     NoComponents(String),
@@ -100,4 +108,10 @@ pub enum SelectionError {
     /// Git failed.
     #[error(transparent)]
     Git(#[from] crate::git::Error),
+}
+
+/// Joins names with commas.
+fn join_names(names: &[ComponentName]) -> String {
+    let names: Vec<&str> = names.iter().map(ComponentName::as_str).collect();
+    names.join(", ")
 }

@@ -151,7 +151,10 @@ impl<'w> Scene<'w> {
         // The word stands for an artifact, which no example can name.
         let digest = format!("registry.example/demo@sha256:{}", "1".repeat(64));
         let typed = typed.replace("NAME@DIGEST", &digest);
-        repo.write("FILE", "{\"result\": \"PASSED\"}");
+        repo.write(
+            "FILE",
+            "{\"result\": \"PASSED\", \"approvals\": 2, \"unresolved\": 0}",
+        );
         repo.run("sh", &["-c", &typed])
     }
 }

@@ -86,7 +86,14 @@ pub(super) fn run_command(
     runner.require_uninterrupted()?;
     let started = runner.write_start(&build, &deployment, &ComponentPlans::new())?;
     let result = command.run(&started);
-    let appended = command.write_finish(&started, &result)?;
+    let has_failed = !result.as_ref().is_ok_and(|result| result.end.is_success());
+    let appended = command
+        .write_finish(&started, &result)
+        .map_err(|error| match has_failed {
+            // What the command did matters more than that its end is not recorded.
+            true => error.with_kind(ErrorKind::Command),
+            false => error,
+        })?;
     command.report(&started, &appended, result)
 }
 
@@ -257,7 +264,36 @@ impl<'a> WrappedCommand<'a> {
             Some(explanation) => error.because(explanation),
             None => error,
         };
-        Err(error.hint(format!("less {}", self.log.display())))
+        let error = error.hint(format!("less {}", self.log.display()));
+        Err(self
+            .suggest_rollback(&started.deployment)
+            .into_iter()
+            .fold(error, CliError::hint))
+    }
+
+    /// Returns the command that runs the same command with the commit that ran before. Returns `None`
+    /// if that is no single commit, or if a word would have to be quoted.
+    fn suggest_rollback(&self, deployment: &Deployment) -> Option<String> {
+        let previous: BTreeSet<_> = deployment.changed().map(|change| change.from).collect();
+        let commit = previous.first().copied().flatten()?;
+        let is_plain = |word: &str| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+            !word.is_empty() && word.chars().all(plain)
+        };
+        let words: Vec<&str> = self
+            .args
+            .command
+            .iter()
+            .map(|word| word.to_str().filter(|word| is_plain(word)))
+            .collect::<Option<_>>()?;
+        (previous.len() == 1).then(|| {
+            format!(
+                "git deploy record {} {} --rollback --all -- {}",
+                self.runner.env.name(),
+                commit.short(),
+                words.join(" ")
+            )
+        })
     }
 }
 
