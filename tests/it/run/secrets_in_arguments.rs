@@ -24,7 +24,10 @@ fn fixture(world: &World) -> RunFixture<'_> {
         if name == "prod" {
             play.project.bob.deploy(&["approve", name]).ok();
         }
-        play.project.ci.deploy(&["record", name, "--all"]).ok();
+        play.project
+            .ci
+            .deploy(&["record", name, "--all", "--external"])
+            .ok();
     }
     play
 }
