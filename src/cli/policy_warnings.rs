@@ -13,7 +13,7 @@ use super::read_context::read_environments;
 use super::unmatched_paths::{find_policy_commit, find_unmatched};
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::deploy_command::DeployCommand;
+use crate::domain::deploy_command::{DeployCommand, carries_out};
 use crate::domain::entry::DeploymentKind;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{FileOwnership, Policy};
@@ -31,7 +31,7 @@ pub struct PolicyWarning {
     pub kind: WarningKind,
     /// The warning: one or more sentences.
     pub message: String,
-    /// Commands that prevent it.
+    /// Commands that resolve it, after the policy is published.
     #[serde(rename = "try", skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,
 }
@@ -122,11 +122,19 @@ fn find_orphans(workspace: &Workspace, new: &Policy) -> Result<Vec<PolicyWarning
             }
         }
     }
+    let describe_command = |name: &ComponentName| {
+        if carries_out(in_force, name, true) {
+            " git-deploy then no longer runs its destroy command: that needs a deployment with --destroy of a commit without its files, before the publication."
+        } else {
+            ""
+        }
+    };
     let components = components.iter().map(|(name, places)| PolicyWarning {
         commands: places
             .iter()
             .map(|place| {
-                DeployCommand::new(in_force, place)
+                // The policy that is in force when the commands are typed.
+                DeployCommand::new(new, place)
                     .kind(DeploymentKind::Destroy)
                     .only([name])
                     .to_string()
@@ -135,8 +143,9 @@ fn find_orphans(workspace: &Workspace, new: &Policy) -> Result<Vec<PolicyWarning
         ..PolicyWarning::new(
             WarningKind::OrphanedComponent,
             format!(
-                "{name} still runs in {}, but is no longer declared. If another component continues it, add renamed_from = \"{name}\" to that one. If it is given up, remove it from there before this policy is published:",
-                join(places)
+                "{name} still runs in {}, but is no longer declared. If another component continues it, add renamed_from = \"{name}\" to that one. If it is given up, remove it from there after this policy is published.{}",
+                join(places),
+                describe_command(name)
             ),
         )
     });

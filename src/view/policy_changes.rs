@@ -60,7 +60,8 @@ struct ChangedKey {
     key: &'static str,
     /// The values before; empty if there was none.
     before: Vec<String>,
-    /// The values after; empty if there is none.
+    /// The values after; empty if there is none. The same as before if the descriptions do not tell
+    /// the two apart: compare the lines of the file then.
     after: Vec<String>,
 }
 
@@ -95,6 +96,12 @@ fn to_document(change: &SubjectChange) -> PolicyChange {
             })
             .collect(),
     }
+}
+
+/// Checks whether the changes describe at least one key or thing, and no key is merely known to change.
+pub fn is_described(changes: &[SubjectChange]) -> bool {
+    let mut keys = changes.iter().flat_map(|it| &it.keys);
+    !changes.is_empty() && keys.all(KeyChange::is_described)
 }
 
 /// The indentation of keys.
@@ -149,6 +156,13 @@ fn render_keys(keys: &[KeyChange], width: Option<usize>) -> Vec<String> {
     let render = |key: &KeyChange| {
         let head = format!("{indent}{:column$}  ", key.key);
         let (before, after) = (key.before.to_list(), key.after.to_list());
+        if !key.is_described() {
+            return wrap_hanging(
+                &head,
+                "changed, but in a way that this list does not show",
+                width,
+            );
+        }
         let is_list =
             |value: &ValueText| matches!(value, ValueText::List(_) | ValueText::Default(_));
         if before.is_empty() {

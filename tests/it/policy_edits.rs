@@ -299,6 +299,7 @@ fn a_comparison_warns_about_what_may_not_be_intended() {
         before.replace("api = {", "api={")
     ));
     assert_eq!(same["differs"], true);
+    assert_eq!(same["changesRules"], false);
     assert!(same["changes"].as_array().unwrap().is_empty(), "{same}");
     let without = before
         .replace("web = { paths = \"web/**\" }\n", "")
@@ -336,4 +337,64 @@ fn a_comparison_warns_about_what_may_not_be_intended() {
     let renamed = before.replace("web = { paths", "site = { renamed_from = \"web\", paths");
     let found = diff(&renamed);
     assert!(found["warnings"].as_array().unwrap().is_empty(), "{found}");
+}
+
+/// Checks that what runs and leaves the policy is removed by the printed commands, once the policy is
+/// published.
+#[test]
+fn a_component_leaves_with_the_printed_commands() {
+    let world = World::new();
+    let rest = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n[components]\napi = { paths = \"api/**\" }\nweb = { paths = \"web/**\" }\n";
+    let project = Project::new(&world, rest);
+    let alice = &project.alice;
+    project.push("web/x", "one\n");
+    alice.deploy(&["record", "dev"]).ok();
+    alice.deploy(&["record", "prod"]).ok();
+    let without = policy_text(alice).replace("web = { paths = \"web/**\" }\n", "");
+    alice.repo.write("deploy.toml", &without);
+    let said = alice.deploy(&["policy", "diff"]).ok().words_of_err();
+    assert!(said.contains("after this policy is published"), "{said}");
+    let found = alice.deploy(&["policy", "diff", "--json"]).ok().json();
+    alice.deploy(&["policy", "publish", "--yes"]).ok();
+    let commands = found["warnings"][0]["try"].as_array().unwrap();
+    assert_eq!(commands.len(), 2, "{found}");
+    for command in commands {
+        let command = command
+            .as_str()
+            .unwrap()
+            .strip_prefix("git deploy ")
+            .unwrap();
+        alice.deploy(&command.split(' ').collect::<Vec<_>>()).ok();
+    }
+    let status = alice.deploy(&["status"]).ok().text();
+    assert!(!status.contains("--destroy"));
+}
+
+/// Checks that whoever removes themselves is told so.
+#[test]
+fn a_person_is_told_that_it_is_oneself() {
+    let world = World::new();
+    let project = Project::new(&world, REST);
+    let remove = ["person", "remove", "bob", "--dry-run"];
+    let text = policy_text(&project.alice);
+    for (member, is_told) in [(&project.bob, true), (&project.alice, false)] {
+        member.repo.write("deploy.toml", &text);
+        let said = member.deploy(&remove).ok().text();
+        assert_eq!(said.contains("You are bob"), is_told, "{said}");
+    }
+}
+
+/// Checks that a change that has no description of its own is not called a change of the layout.
+#[test]
+fn a_change_without_a_description_is_not_denied() {
+    let world = World::new();
+    let project = Project::new(&world, REST);
+    let (alice, text) = (&project.alice, policy_text(&project.alice));
+    let other = text.replace("by = \"release\"", "by = [\"bob\", \"carol\"]");
+    alice.repo.write("deploy.toml", &other);
+    let said = alice.deploy(&["policy", "diff"]).ok().text();
+    assert!(
+        said.contains("→ git deploy policy diff --patch") && !said.contains("changes no rule"),
+        "{said}"
+    );
 }

@@ -359,6 +359,11 @@ fn remove_person(args: &RemoveArgs, mut edit: PolicyEdit, ui: &Ui) -> Result<(),
         ));
     }
     let mut notes = Vec::new();
+    if identify_user(&edit.workspace).as_ref() == Some(name) {
+        notes.push(format!(
+            "You are {name}: you remove yourself. Once the policy is published, nothing that you sign is accepted, and only another admin can add you again."
+        ));
+    }
     if !removed.shortened.is_empty() {
         notes.push(format!(
             "Also removed from {}.",

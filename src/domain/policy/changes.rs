@@ -6,6 +6,7 @@ use std::fmt::Display;
 
 use super::Policy;
 use super::describe::{DescribeTable, DescribeValue as _, ValueText, is_default};
+use super::table::TableKey;
 use crate::domain::id::PublicKey;
 
 /// What kind of thing changes.
@@ -49,7 +50,8 @@ pub struct SubjectChange {
     pub keys: Vec<KeyChange>,
 }
 
-/// A key whose value changes.
+/// A key whose value changes. The two values can have the same description: then the change is known,
+/// but not described.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyChange {
     /// The key.
@@ -58,6 +60,13 @@ pub struct KeyChange {
     pub before: ValueText,
     /// The values after.
     pub after: ValueText,
+}
+
+impl KeyChange {
+    /// Checks whether the descriptions tell the two values apart.
+    pub fn is_described(&self) -> bool {
+        self.before.to_list() != self.after.to_list()
+    }
 }
 
 /// The keys at the top of the file that other subjects describe.
@@ -146,21 +155,28 @@ fn compare_named<N: Ord + Display, T: DescribeTable + PartialEq>(
 fn compare_keys<T: DescribeTable>(old: Option<&T>, new: Option<&T>) -> Vec<KeyChange> {
     let values = |table: Option<&T>| table.map(T::describe_keys).unwrap_or_default();
     let (old_keys, new_keys) = (values(old), values(new));
+    let differing = old
+        .zip(new)
+        .map(|(old, new)| new.compare_values(old))
+        .unwrap_or_default();
+    let is_listed = |index: usize, change: &KeyChange, key: &TableKey| {
+        let differs = differing.get(index).is_some_and(|it| *it) || change.is_described();
+        differs && (old.is_some() || !need_not_be_stated(key, &change.after))
+    };
     let find = |name: &str| {
         let value = old_keys.iter().find(|(key, _)| key.name == name);
         value.map_or(ValueText::Nothing, |(_, value)| value.clone())
     };
     let mut changes: Vec<KeyChange> = new_keys
         .into_iter()
-        .map(|(key, after)| (key, find(key.name), after))
-        .filter(|(key, before, after)| {
-            before.to_list() != after.to_list()
-                && (old.is_some() || !need_not_be_stated(key.default, after))
-        })
-        .map(|(key, before, after)| KeyChange {
-            key: key.name,
-            before,
-            after,
+        .enumerate()
+        .filter_map(|(index, (key, after))| {
+            let change = KeyChange {
+                key: key.name,
+                before: find(key.name),
+                after,
+            };
+            is_listed(index, &change, key).then_some(change)
         })
         .collect();
     // By default, those who deploy may roll back.
@@ -174,9 +190,9 @@ fn compare_keys<T: DescribeTable>(old: Option<&T>, new: Option<&T>) -> Vec<KeyCh
 }
 
 /// Checks whether a new thing need not state this value, because it is the default.
-fn need_not_be_stated(default: &str, value: &ValueText) -> bool {
+fn need_not_be_stated(key: &TableKey, value: &ValueText) -> bool {
     match value {
-        ValueText::Text(text) => is_default(default, text),
+        ValueText::Text(text) => is_default(key, text),
         ValueText::Default(_) => true,
         _ => false,
     }
@@ -218,7 +234,7 @@ fn compare_admins(old: &Policy, new: &Policy, root_keys: &[PublicKey]) -> Option
     };
     let others = compare_keys(Some(&old.admin_rules), Some(&new.admin_rules));
     let mut keys: Vec<KeyChange> = others.into_iter().filter(|it| it.key != "admins").collect();
-    if admins.before != admins.after {
+    if admins.is_described() || old.admin_rules.admins != new.admin_rules.admins {
         keys.insert(0, admins);
     }
     changed(ChangedSubject::Admins, String::new(), keys)

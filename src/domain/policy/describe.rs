@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use super::table::TableKey;
+use super::table::{TableKey, ValueForm};
 use crate::domain::id::PublicKey;
 use crate::domain::name::{ComponentName, EnvName, Label, ProjectName};
 use crate::domain::text::Line;
@@ -60,38 +60,45 @@ pub(super) trait DescribeValue {
 pub(super) trait DescribeTable {
     /// Describes the value of each key, in the order of the reference.
     fn describe_keys(&self) -> Vec<(&'static TableKey, ValueText)>;
+
+    /// Checks for each key, in the same order, whether its value differs from that in another table.
+    fn compare_values(&self, other: &Self) -> Vec<bool>;
 }
 
-/// Describes a table on one line. Leaves out the keys that have their default value, unless all have.
+/// Describes a table on one line. Leaves out the keys that have their default value, except the first
+/// key, without which a weaker approval would look like none.
 pub(super) fn describe_inline(table: &impl DescribeTable) -> ValueText {
     let keys = table.describe_keys();
-    let describe = |(key, value): &(&TableKey, ValueText)| {
-        let text = value.to_inline()?;
-        Some((
-            is_default(key.default, &text),
-            format!("{} {text}", key.name),
-        ))
-    };
-    let all: Vec<(bool, String)> = keys.iter().filter_map(describe).collect();
-    let stated: Vec<&str> = all
+    let stated: Vec<String> = keys
         .iter()
-        .filter(|(is_default, _)| !is_default)
-        .map(|(_, text)| text.as_str())
+        .filter_map(|(key, value)| Some((key, value.to_inline()?)))
+        .enumerate()
+        .filter(|(index, (key, text))| *index == 0 || !is_default(key, text))
+        .map(|(_, (key, text))| format!("{} {text}", key.name))
         .collect();
-    match (&stated[..], all.first()) {
-        ([], Some((_, first))) => ValueText::Text(first.clone()),
-        _ => ValueText::Text(stated.join(", ")),
-    }
+    ValueText::Text(stated.join(", "))
 }
 
-/// Checks whether a value is the one that the reference states as the default of its key.
-pub(super) fn is_default(default: &str, value: &str) -> bool {
-    let default = default.trim_matches(['`', '"']);
+/// Checks whether a value is the default of its key. A default that the key states in words is no
+/// value, so it is never taken for one.
+pub(super) fn is_default(key: &TableKey, value: &str) -> bool {
+    // What can be written in one way only is false if it is absent.
+    if let ValueForm::Words(words) = key.form
+        && value == "false"
+        && !words.contains(&value)
+    {
+        return true;
+    }
+    let default = key.default.strip_prefix('`');
+    let Some(default) = default.and_then(|it| it.strip_suffix('`')) else {
+        return false;
+    };
+    let default = default.trim_matches('"');
     let is_same_span = || {
         let span = default.parse::<Span>();
         span.is_ok_and(|span| span.to_string() == value)
     };
-    value == "false" || value == default || is_same_span()
+    value == default || is_same_span()
 }
 
 /// Describes values of these types as they are displayed.

@@ -204,7 +204,9 @@ impl PolicyEditor {
                 removed.shortened.push(path.to_owned());
             }
         });
-        remove_entry(self.table("people")?, person.as_str());
+        if let Some(comment) = remove_entry(self.table("people")?, person.as_str()) {
+            comment.place(&mut self.document);
+        }
         Ok(removed)
     }
 

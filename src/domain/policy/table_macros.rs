@@ -158,6 +158,10 @@ macro_rules! policy_table {
                 let values = [$( self.$field.describe() ),+];
                 KEYS.iter().zip(values).collect()
             }
+
+            fn compare_values(&self, other: &Self) -> Vec<bool> {
+                vec![$( self.$field != other.$field ),+]
+            }
         }
 
         impl $crate::domain::policy::describe::DescribeValue for $name {

@@ -3,7 +3,7 @@
 use super::approval::{ApprovalBinding, PreventSelf};
 use super::describe::{DescribeValue, ValueText, describe_displayed};
 use super::freeze::Freeze;
-use super::notify::{Notify, NotifyEvent, WebhookAddress};
+use super::notify::{Notify, NotifyChannel, NotifyEvent, WebhookAddress, WebhookFormat};
 use super::paths::Paths;
 use super::people::Members;
 use super::predicate::PredicateType;
@@ -12,8 +12,12 @@ use super::shell_command::ShellCommand;
 use super::template::Template;
 use super::version::VersionSource;
 use super::zone::Zone;
+use crate::domain::id::Digest;
 
-describe_displayed!(BranchName, Template, PredicateType, Zone, Freeze);
+/// The number of digits that tell the addresses of two webhooks apart.
+const ADDRESS_DIGITS: usize = 8;
+
+describe_displayed!(BranchName, Template, PredicateType, Zone);
 
 impl DescribeValue for Members {
     fn describe(&self) -> ValueText {
@@ -67,16 +71,43 @@ impl DescribeValue for VersionSource {
     }
 }
 
+impl DescribeValue for Freeze {
+    fn describe(&self) -> ValueText {
+        ValueText::Text(match &self.reason {
+            None => self.to_string(),
+            Some(reason) => format!("{self} ({reason})"),
+        })
+    }
+}
+
 impl DescribeValue for WebhookAddress {
     fn describe(&self) -> ValueText {
-        // The address itself is a secret.
-        ValueText::text("a webhook")
+        ValueText::Text(match self {
+            // The address itself is a secret, so a digest stands for it.
+            Self::Literal(url) => format!(
+                "the webhook at {} (address {})",
+                url.host(),
+                &Digest::sha256(url.secret().as_bytes()).hex()[..ADDRESS_DIGITS]
+            ),
+            Self::FromCommand(command) => {
+                format!("the webhook whose address `{}` prints", command.as_str())
+            }
+        })
     }
 }
 
 impl DescribeValue for Notify {
     fn describe(&self) -> ValueText {
-        let mut text = self.channel.to_string();
+        // The whole command, because a change may be anywhere in it.
+        let mut text = match &self.channel {
+            NotifyChannel::Command(command) => format!("the command `{}`", command.as_str()),
+            NotifyChannel::Webhook { address, .. } => address.describe().to_list().join(" "),
+        };
+        if let NotifyChannel::Webhook { format, .. } = &self.channel
+            && *format != WebhookFormat::CloudEvents
+        {
+            text = format!("{text}, format {format}");
+        }
         if self.on != NotifyEvent::all() {
             let events: Vec<String> = self.on.iter().map(ToString::to_string).collect();
             text = format!("{text} on {}", events.join(", "));

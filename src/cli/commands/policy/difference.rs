@@ -7,11 +7,13 @@ use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy};
 use crate::cli::policy_warnings::{PolicyWarning, find_policy_warnings};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::command_line::quote_word;
 use crate::domain::id::Digest;
 use crate::domain::name::LedgerName;
 use crate::domain::policy::{MAX_BYTES, compare_policies};
 use crate::view::policy_changes::{self, PolicyChange};
 use crate::view::text_diff::{self, NamedText};
+use crate::view::wrap;
 
 /// Reads the text of the policy in force.
 pub(in crate::cli) fn read_policy_text(workspace: &Workspace) -> Result<String, CliError> {
@@ -41,7 +43,9 @@ pub(in crate::cli) struct PolicyDiffDocument<'a> {
     proposed: Digest,
     /// Whether the two differ in any byte.
     differs: bool,
-    /// What changes for whom. Empty if only comments and the layout differ.
+    /// Whether the two differ in more than comments and the layout.
+    changes_rules: bool,
+    /// What changes for whom. A change that cannot be described is left out.
     changes: Vec<PolicyChange>,
     /// What the proposal does that may not be intended.
     warnings: Vec<PolicyWarning>,
@@ -68,6 +72,7 @@ pub(super) fn print_comparison(
                 in_force: Digest::sha256(old.as_bytes()),
                 proposed: proposal.digest(),
                 differs: old != proposal.text,
+                changes_rules: *workspace.policy != proposal.policy,
                 changes: policy_changes::to_documents(&changes),
                 warnings,
                 text: &proposal.text,
@@ -76,7 +81,7 @@ pub(super) fn print_comparison(
     }
     if old == proposal.text {
         ui.eprint(format_args!("{} is already in force.", proposal.name));
-    } else if changes.is_empty() {
+    } else if *workspace.policy == proposal.policy {
         ui.print_sentence(format_args!(
             "{} changes no rule: only its comments or its layout differ.",
             proposal.name
@@ -84,6 +89,16 @@ pub(super) fn print_comparison(
     }
     for line in policy_changes::render_text(&changes, ui.width()) {
         ui.print(line);
+    }
+    let is_described = policy_changes::is_described(&changes);
+    if *workspace.policy != proposal.policy && !is_described && !with_lines {
+        ui.print_sentence(format_args!(
+            "{} also changes something that is not described here. To see the changed lines:",
+            proposal.name
+        ));
+        let source = source.map_or_else(String::new, |it| format!(" {}", quote_word(it)));
+        let command = format!("git deploy policy diff{source} --patch");
+        ui.print(wrap::render_command(2, &command, ui.width()));
     }
     if with_lines && old != proposal.text {
         print_changed_lines(&old, proposal, ui);

@@ -1,3 +1,5 @@
+mod every_value;
+
 use super::*;
 use crate::domain::policy::Policy;
 
@@ -71,7 +73,7 @@ fn changes_name_those_whom_they_concern() {
             "members: alice → alice,bob",
             "Changed Environment prod",
             "deployers: alice → alice,bob",
-            "approvals:  → by (alice, bob)",
+            "approvals:  → required 1, by (alice, bob)",
         ]
     );
 }
@@ -158,4 +160,66 @@ fn every_key_is_compared() {
             .any(|it| it.starts_with(&format!("{}: ", key.name)));
         assert!(is_listed, "{}: {lines:?}", key.name);
     }
+}
+
+/// Checks that what weakens a rule is listed, and that no value is taken for a default by its text.
+#[test]
+fn weakened_rules_are_listed() {
+    let prod = |approvals: &str| {
+        policy(&format!(
+            "[environments]\ndev = {{}}\nprod = {{ approvals = {approvals} }}\n"
+        ))
+    };
+    for (before, after, expected) in [
+        (
+            "1",
+            "{ required = 1, prevent_self = false }",
+            "prevent_self false",
+        ),
+        (
+            "1",
+            "{ required = 2, prevent_self = false }",
+            "prevent_self false",
+        ),
+        (
+            "{ prevent_self = false }",
+            "{ prevent_self = true }",
+            "prevent_self false",
+        ),
+        (
+            "1",
+            "{ prevent_self = \"starter\" }",
+            "prevent_self starter",
+        ),
+    ] {
+        let lines = compared(&prod(before), &prod(after)).join("\n");
+        assert!(lines.contains(expected), "{before} {after}: {lines}");
+    }
+    let without = policy("[environments]\ndev = {}\n");
+    let added = policy(
+        "[environments]\ndev = {}\nprod = { approvals = { prevent_self = false } }\n[components]\nshop = { apply = \"false\" }\n",
+    );
+    let lines = compared(&without, &added).join("\n");
+    assert!(
+        lines.contains("prevent_self false") && lines.contains("apply:  → false"),
+        "{lines}"
+    );
+}
+
+/// Checks that another address on the same host is noticed, and that the addresses are not shown.
+#[test]
+fn another_webhook_address_is_noticed() {
+    let notify = |path: &str, format: &str| {
+        policy(&format!(
+            "[environments]\ndev = {{ notify = {{ webhook = \"https://hooks.example.com/{path}\"{format} }} }}\n"
+        ))
+    };
+    let old = notify("T1", "");
+    let lines = compared(&old, &notify("EVIL", "")).join("\n");
+    assert!(
+        lines.contains("hooks.example.com (address ") && !lines.contains("EVIL"),
+        "{lines}"
+    );
+    let lines = compared(&old, &notify("T1", ", format = \"slack\"")).join("\n");
+    assert!(lines.contains("format slack"), "{lines}");
 }

@@ -1,6 +1,6 @@
 //! Adds and removes entries of a table in the form in which the other entries are written.
 
-use toml_edit::{Decor, InlineTable, Item, Key, Table, Value};
+use toml_edit::{Decor, DocumentMut, InlineTable, Item, Key, Table, Value};
 
 /// An entry to add.
 pub(super) struct NewEntry {
@@ -126,20 +126,72 @@ fn aligned_key(table: &Table, name: &str) -> Key {
     key
 }
 
+/// A comment that loses its place, because the table below it is removed.
+pub(super) struct LooseComment {
+    text: String,
+    /// The position of the removed table in the file.
+    position: Option<isize>,
+}
+
+impl LooseComment {
+    /// Puts the comment before the next table of the file, or at its end.
+    pub(super) fn place(self, document: &mut DocumentMut) {
+        let mut next = None;
+        visit_tables(document.as_table_mut(), &mut |table| {
+            if let Some(position) = table.position()
+                && self.position.is_none_or(|removed| position > removed)
+                && next.is_none_or(|next| position < next)
+            {
+                next = Some(position);
+            }
+        });
+        if next.is_none() {
+            let trailing = document.trailing().as_str().unwrap_or_default();
+            let joined = format!("{}{trailing}", self.text);
+            document.set_trailing(joined);
+            return;
+        }
+        visit_tables(document.as_table_mut(), &mut |table| {
+            if table.position() == next {
+                prepend(table.decor_mut(), &self.text);
+            }
+        });
+    }
+}
+
+/// Calls `visit` with each table that has a header, below `table`.
+fn visit_tables(table: &mut Table, visit: &mut dyn FnMut(&mut Table)) {
+    for (_, item) in table.iter_mut() {
+        match item {
+            Item::Table(inner) => {
+                if !inner.is_implicit() && !inner.is_dotted() {
+                    visit(inner);
+                }
+                visit_tables(inner, visit);
+            }
+            Item::ArrayOfTables(tables) => {
+                for inner in tables.iter_mut() {
+                    visit(inner);
+                    visit_tables(inner, visit);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Removes an entry from a table. Comments that stand above it, apart from it or at the beginning of
-/// the table, are kept.
-pub(super) fn remove_entry(parent: &mut Item, name: &str) {
+/// the table, are kept. Returns those that have no place in the table.
+pub(super) fn remove_entry(parent: &mut Item, name: &str) -> Option<LooseComment> {
     let Some(table) = parent.as_table_mut() else {
         if let Some(table) = parent.as_table_like_mut() {
             table.remove(name);
         }
-        return;
+        return None;
     };
     let is_first = table.iter().next().is_some_and(|(key, _)| key == name);
     let later = take_entries_after(table, name);
-    let Some((key, item)) = table.remove_entry(name) else {
-        return;
-    };
+    let (key, item) = table.remove_entry(name)?;
     let prefix = match &item {
         Item::Table(table) => table.decor().prefix(),
         _ => key.leaf_decor().prefix(),
@@ -159,16 +211,19 @@ pub(super) fn remove_entry(parent: &mut Item, name: &str) {
         table.insert_formatted(&key, item);
     }
     // It was the last entry, so the comment becomes the end of the one before.
-    let last = table.iter_mut().last();
-    if let (Some(kept), Some((_, Item::Value(value)))) = (kept, last) {
+    let text = kept?;
+    if let Some((_, Item::Value(value))) = table.iter_mut().last() {
         let decor = value.decor_mut();
         let suffix = decor
             .suffix()
             .and_then(|it| it.as_str())
             .unwrap_or_default();
-        let joined = format!("{suffix}\n{}", kept.trim_end_matches('\n'));
+        let joined = format!("{suffix}\n{}", text.trim_end_matches('\n'));
         decor.set_suffix(joined);
+        return None;
     }
+    let position = item.as_table().and_then(Table::position);
+    Some(LooseComment { text, position })
 }
 
 /// Puts a comment before an entry.
@@ -177,6 +232,10 @@ fn prepend_comment(key: &mut Key, item: &mut Item, comment: &str) {
         Item::Table(table) => table.decor_mut(),
         _ => key.leaf_decor_mut(),
     };
+    prepend(decor, comment);
+}
+
+fn prepend(decor: &mut Decor, comment: &str) {
     let prefix = decor
         .prefix()
         .and_then(|it| it.as_str())

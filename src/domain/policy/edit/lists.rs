@@ -1,6 +1,6 @@
 //! The lists of names in a `deploy.toml`: finds those that name people, and changes one name.
 
-use toml_edit::{Array, Item, Table, TableLike, Value};
+use toml_edit::{Array, Item, RawString, Table, TableLike, Value};
 
 use crate::domain::policy::Policy;
 use crate::domain::policy::forms::is_member_list;
@@ -164,22 +164,72 @@ fn push_in_layout(array: &mut Array, name: &str) {
     }
 }
 
-/// Removes a name from a list that has others.
+/// Removes a name from a list that has others, with the comments of that name only.
 pub(super) fn remove_name(item: &mut Item, name: &str) {
     let Item::Value(Value::Array(array)) = item else {
         return;
     };
-    let first = array.get(0).map(|value| value.decor().clone());
-    let is_first = array.get(0).and_then(Value::as_str) == Some(name);
-    array.retain(|value| value.as_str() != Some(name));
-    if let (true, Some(decor), Some(value)) = (is_first, first, array.get_mut(0)) {
-        // The next name takes the place of the first one, unless it has a line of its own.
-        let has_line = |decor: &toml_edit::Decor| {
-            let prefix = decor.prefix().and_then(|it| it.as_str());
-            prefix.is_some_and(|it| it.contains('\n'))
-        };
-        if !has_line(value.decor()) {
-            *value.decor_mut() = decor;
-        }
+    let find = |array: &Array| array.iter().position(|value| value.as_str() == Some(name));
+    while let Some(index) = find(array) {
+        remove_value(array, index);
     }
+}
+
+/// Removes a value from an array. A comment behind a value is part of what stands before the next one,
+/// or before the end: it stays with the value that it stands behind.
+fn remove_value(array: &mut Array, index: usize) {
+    let removed = array.remove(index);
+    let before = text_of(removed.decor().prefix()).to_owned();
+    let (line_before, above) = split_line(&before);
+    let kept = above.map_or("", |above| keep_comments(above, index == 0));
+    if let Some(next) = array.get_mut(index) {
+        let after = text_of(next.decor().prefix());
+        let joined = match (above, split_line(after)) {
+            (Some(_), (_, Some(line))) => format!("{line_before}{kept}{line}"),
+            // The next value takes the place of the removed one.
+            (_, (_, None)) if above.is_some() || index == 0 => before,
+            (None, (_, Some(line))) if index == 0 => format!("{}{line}", before.trim_end()),
+            // The line has another value, which keeps its comment.
+            _ => after.to_owned(),
+        };
+        next.decor_mut().set_prefix(joined);
+        return;
+    }
+    let suffix = if array.trailing_comma() {
+        ""
+    } else {
+        text_of(removed.decor().suffix())
+    };
+    let after = format!("{suffix}{}", text_of(Some(array.trailing())));
+    let end = match (above, split_line(&after)) {
+        (None, _) => after,
+        (Some(_), (_, Some(line))) => format!("{line_before}{kept}{line}"),
+        (Some(_), (end, None)) if kept.is_empty() && line_before.is_empty() => end.to_owned(),
+        (Some(_), (_, None)) => format!("{line_before}{kept}\n"),
+    };
+    array.set_trailing(end);
+}
+
+/// Splits a text at the end of its first line: that line, and the rest from the line break on.
+fn split_line(text: &str) -> (&str, Option<&str>) {
+    match text.find('\n') {
+        Some(end) => (&text[..end], Some(&text[end..])),
+        None => (text, None),
+    }
+}
+
+/// Returns the comments above a removed value that are kept: those that a blank line sets apart, or all
+/// at the beginning of the list.
+fn keep_comments(above: &str, is_first: bool) -> &str {
+    let end = if is_first {
+        above.rfind('\n')
+    } else {
+        above.rfind("\n\n").map(|end| end + 1)
+    };
+    let kept = end.map_or("", |end| &above[..end]);
+    if kept.contains('#') { kept } else { "" }
+}
+
+fn text_of(text: Option<&RawString>) -> &str {
+    text.and_then(RawString::as_str).unwrap_or_default()
 }

@@ -235,10 +235,81 @@ fn comments_around_a_removed_person_are_kept() {
             "[people.alice]\nkey = \"A\"\n\n# on call\n[people.bob]\nkey = \"B\"\n\n# where\n[environments]\n",
             "[people.alice]\nkey = \"A\"\n\n# where\n[environments]\n",
         ),
+        (
+            "[people.alice]\nkey = \"A\"\n\n# see HR\n\n# on call\n[people.bob]\nkey = \"B\"\n\n# where\n[environments]\n",
+            "[people.alice]\nkey = \"A\"\n\n# see HR\n\n# where\n[environments]\n",
+        ),
+        (
+            "[environments]\n[people.alice]\nkey = \"A\"\n\n# see HR\n\n[people.bob]\nkey = \"B\"\n# end\n",
+            "[environments]\n[people.alice]\nkey = \"A\"\n\n# see HR\n# end\n",
+        ),
     ] {
-        let removed = edited(before, |editor| {
-            editor.remove_person(&"bob".parse().unwrap()).map(drop)
-        });
-        assert_eq!(removed, after);
+        assert_eq!(without_bob(before), after);
+    }
+}
+
+fn without_bob(text: &str) -> String {
+    edited(text, |editor| {
+        editor.remove_person(&"bob".parse().unwrap()).map(drop)
+    })
+}
+
+/// Checks that each name of a list keeps its own comments if a neighbour is removed.
+#[test]
+fn comments_in_a_list_stay_with_their_names() {
+    for (before, after) in [
+        // The last one, with a comma and without.
+        (
+            "[\n  \"alice\",   # nights\n  \"bob\", # no pager\n]",
+            "[\n  \"alice\",   # nights\n]",
+        ),
+        (
+            "[\n  \"alice\",   # nights\n  \"bob\" # no pager\n]",
+            "[\n  \"alice\"   # nights\n]",
+        ),
+        (
+            "[\n  \"alice\", # nights\n  \"bob\"]",
+            "[\n  \"alice\" # nights\n]",
+        ),
+        (
+            "[\n  \"alice\",\n  \"bob\", # no pager\n  # the end\n]",
+            "[\n  \"alice\",\n  # the end\n]",
+        ),
+        // In the middle.
+        (
+            "[\n  \"alice\", # nights\n  # on call\n  \"bob\", # no pager\n  # the boss\n  \"carol\", # days\n]",
+            "[\n  \"alice\", # nights\n  # the boss\n  \"carol\", # days\n]",
+        ),
+        (
+            "[\n  \"alice\",\n\n  # guests\n\n  # on call\n  \"bob\",\n  \"carol\",\n]",
+            "[\n  \"alice\",\n\n  # guests\n\n  \"carol\",\n]",
+        ),
+        // The first one.
+        (
+            "[ # team\n  \"bob\", # no pager\n  \"alice\", # nights\n]",
+            "[ # team\n  \"alice\", # nights\n]",
+        ),
+        (
+            "[\n  # the team\n  \"bob\",\n  \"alice\",\n]",
+            "[\n  # the team\n  \"alice\",\n]",
+        ),
+        (
+            "[\"bob\", # no pager\n  \"alice\", # nights\n]",
+            "[\n  \"alice\", # nights\n]",
+        ),
+        // Several on a line.
+        (
+            "[\n  \"alice\", \"bob\", # both\n  \"carol\",\n]",
+            "[\n  \"alice\", # both\n  \"carol\",\n]",
+        ),
+        (
+            "[\n  \"bob\", \"alice\", # both\n]",
+            "[\n  \"alice\", # both\n]",
+        ),
+        ("[ \"alice\", \"bob\" ]", "[ \"alice\" ]"),
+        ("[ \"bob\", \"alice\" ]", "[ \"alice\" ]"),
+    ] {
+        let text = |list: &str| format!("[people]\nalice = \"A\"\n[groups]\nteam = {list}\n");
+        assert_eq!(without_bob(&text(before)), text(after));
     }
 }
