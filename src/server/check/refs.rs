@@ -111,10 +111,9 @@ impl Inspector<'_> {
         }
         for (ledger, tip) in &refs.tips {
             let message = match self.repository.object_kind(tip.0) {
-                Ok(Some(ObjectKind::Commit)) => continue,
+                // A ref whose object is missing is reported as broken.
+                Ok(Some(ObjectKind::Commit) | None) => continue,
                 Ok(Some(kind)) => format!("leads to a {}, not to a commit", kind.name()),
-                // Such a ref is reported as broken.
-                Ok(None) => continue,
                 Err(error) => format!("cannot be read: {error}"),
             };
             let name = ledger.ref_name();
