@@ -2,8 +2,8 @@
 //! errors: the message, the exit code and the next command to type.
 
 use super::ledger_problems::{
-    describe_problem, explain_unverifiable, print_problems, report_junk, suggest_fixes,
-    suggest_recovery,
+    describe_problem, explain_unverifiable, print_problems, report_junk, report_misnamed,
+    suggest_fixes, suggest_recovery,
 };
 use super::repository::{REMOTE_SETTING, open_repository};
 use super::unverified_ledgers::explain_local_error;
@@ -189,6 +189,9 @@ fn sync_with(
         .context(ErrorKind::CannotTell, message)?;
     let synced = sync(repository, remote);
     report_junk(repository, remote, ui);
+    if synced.is_err() {
+        report_misnamed(repository, ui);
+    }
     if let Ok(Some(error)) = synced.as_ref().map(|synced| &synced.notes_error) {
         ui.eprint_warning(format_args!("the notes were not updated: {error}"));
     }

@@ -4,12 +4,16 @@ use super::entry_name::format_entry_name;
 use super::repository::{find_remote, open_repository};
 use super::{CliError, ErrorKind, Ui};
 use crate::domain::command_line::quote_word;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::CheckResult;
 use crate::git::Repository;
 use crate::ledger::ledger_refs::JunkRef;
 use crate::ledger::recovery::RECOVERED_SETTING;
 use crate::ledger::sync::{LedgerFault, LedgerProblem};
 use crate::view;
+
+/// The most refs whose names git does not allow that are reported one by one.
+const MAX_REPORTED: usize = 5;
 
 /// Returns the error for entries of the remote that cannot be verified here. They may still be
 /// valid.
@@ -134,6 +138,19 @@ pub fn report_junk(repository: &Repository, remote: &str, ui: &Ui) -> Vec<String
         line
     });
     lines.collect()
+}
+
+/// Prints the files among the refs here whose names git does not allow, and how to remove them.
+pub fn report_misnamed(repository: &Repository, ui: &Ui) {
+    for error in repository.find_misnamed_refs().iter().take(MAX_REPORTED) {
+        ui.eprint_warning(format_args!(
+            "{}. It is ignored",
+            sanitize(&error.to_string())
+        ));
+        if let Some(removal) = error.removal() {
+            ui.eprint(format_args!("  → {removal}"));
+        }
+    }
 }
 
 /// Returns the commands that remove a ref that is not a ledger: from the remote and, in a mirror

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::append_error::{explain_append_error, sync_usable_ledgers};
 use super::exposed_secrets::refuse_exposed_secrets;
 use super::key_lookup::{find_public_key, find_source, open_signer};
+use super::ledger_problems::report_misnamed;
 use super::repository::{find_remote, open_repository};
 use super::unverified_ledgers::{
     describe_local_problem, explain_local_error, suggest_local_remedies,
@@ -144,6 +145,7 @@ impl Workspace {
 
     /// Prints which ledgers are left out because their refs are not verified, and how to fix that.
     fn warn_about_unverified(&self, ui: &Ui) {
+        report_misnamed(&self.repository, ui);
         for problem in self.unverified_ledgers() {
             ui.eprint_warning(describe_local_problem(problem));
         }

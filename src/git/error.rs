@@ -4,6 +4,7 @@
 //! retried, a missing object means "cannot tell", and only the owner of an unsupported repository
 //! can fix it.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::domain::command_line::quote_word;
@@ -122,6 +123,16 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The object that a ref points to is missing, or cannot be read.
+    #[error("the ref {name} is broken: {why}: {id}")]
+    BrokenTarget {
+        /// The ref's full name.
+        name: String,
+        /// The object.
+        id: Oid,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A line of `packed-refs` is malformed, so that it is unknown which refs exist.
     #[error("line {line} of {} is not a ref", path.display())]
     PackedRefs {
@@ -174,6 +185,32 @@ pub enum Error {
     /// `git` could not be started.
     #[error("git could not be started: install git, and make sure that it is on the PATH")]
     GitNotStarted(#[source] std::io::Error),
+}
+
+/// Returns the command that removes the file or folder of a broken ref, or makes a folder readable,
+/// since its content is unknown.
+fn suggest_removal(path: &Path) -> String {
+    let text = path.display().to_string();
+    let word = quote_word(&text);
+    let metadata = path.symlink_metadata();
+    let is_typable = path.to_str().is_some_and(|text| sanitize(text) == text);
+    match (metadata, path.parent()) {
+        (Ok(metadata), _) if metadata.is_dir() && std::fs::read_dir(path).is_ok() => {
+            format!("rm -r {word}")
+        }
+        (Ok(metadata), _) if metadata.is_dir() => {
+            if metadata.uid() == rustix::process::geteuid().as_raw() {
+                format!("chmod u+rwx {word}")
+            } else {
+                format!("sudo chown \"$(id -u)\" {word}")
+            }
+        }
+        (Ok(metadata), Some(folder)) if !is_typable => {
+            let folder = quote_word(&folder.display().to_string());
+            format!("find {folder} -inum {} -delete", metadata.ino())
+        }
+        _ => format!("rm {word}"),
+    }
 }
 
 /// Formats git's messages to follow a summary.
@@ -260,17 +297,13 @@ impl Error {
 
     /// Returns the command that removes what is broken in the repository, if a user can remove it.
     ///
-    /// Git's own commands refuse to delete a ref whose file is malformed.
+    /// Git's own commands refuse to delete a ref whose file is malformed, but not one whose object
+    /// is missing.
     pub fn removal(&self) -> Option<String> {
         match self {
-            Self::BrokenRef { path, .. } => {
-                let command = if path.is_dir() && !path.is_symlink() {
-                    "rm -r"
-                } else {
-                    "rm"
-                };
-                let path = quote_word(&path.display().to_string());
-                Some(format!("{command} {path}"))
+            Self::BrokenRef { path, .. } => Some(suggest_removal(path)),
+            Self::BrokenTarget { name, .. } => {
+                Some(format!("git update-ref --no-deref -d {}", quote_word(name)))
             }
             Self::PackedRefs { path, line } => Some(format!(
                 "sed -i.bak {line}d {}",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use gix::bstr::ByteSlice as _;
 use gix::refs::file::loose;
-use gix::refs::{FullNameRef, Target};
+use gix::refs::{FullName, FullNameRef, Target};
 use walkdir::WalkDir;
 
 use super::error::{Error, Result};
@@ -39,33 +39,95 @@ impl Repository {
         })
     }
 
-    /// Lists the names of the loose refs below a prefix that ends in `/`, also of broken ones. Leaves
-    /// out what git does not take for a ref either: locks, and files whose names it does not allow.
-    pub(super) fn list_loose_names(&self, prefix: &str) -> Result<Vec<gix::refs::FullName>> {
+    /// Lists the loose refs below a prefix that ends in `/`, also broken ones.
+    pub(super) fn list_loose_refs(&self, prefix: &str) -> Result<LooseRefs> {
         let root = self.common_dir();
-        let mut names = Vec::new();
+        let mut refs = LooseRefs::default();
         for entry in WalkDir::new(root.join(prefix)) {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => match error.io_error().map(std::io::Error::kind) {
                     // Another process packed it or removed its folder in the meantime.
                     Some(ErrorKind::NotFound | ErrorKind::NotADirectory) => continue,
+                    // It hides only refs whose names begin with its own.
+                    Some(ErrorKind::PermissionDenied) if error.depth() > 0 => {
+                        refs.unreadable.extend(error.path().map(Path::to_owned));
+                        continue;
+                    }
                     _ => return Err(Error::library(format!("listing {prefix}"))(error)),
                 },
             };
             if entry.file_type().is_dir() {
                 continue;
             }
-            let Ok(name) = entry.path().strip_prefix(root) else {
-                continue;
-            };
-            let name = name.as_os_str().as_bytes().as_bstr();
-            if let Ok(name) = <&FullNameRef>::try_from(name) {
-                names.push(name.to_owned());
+            match self.ref_name_of(entry.path()) {
+                Ok(name) => refs.names.push(name),
+                Err(_) if is_ignored_by_git(entry.path().strip_prefix(root).unwrap_or(root)) => {}
+                Err(_) => refs.misnamed.push(entry.into_path()),
             }
         }
-        Ok(names)
+        Ok(refs)
     }
+
+    /// Returns the errors for folders that cannot be read, whose names are those of refs.
+    pub(super) fn describe_unreadable(
+        &self,
+        folders: Vec<PathBuf>,
+    ) -> impl Iterator<Item = (FullName, Error)> {
+        let names = folders.into_iter().filter_map(|path| {
+            let name = self.ref_name_of(&path).ok()?;
+            Some((name, path))
+        });
+        names.map(|(name, path)| {
+            let error = Error::BrokenRef {
+                name: name.as_bstr().to_string(),
+                path,
+                why: "its folder cannot be read",
+            };
+            (name, error)
+        })
+    }
+
+    /// Returns the errors for files whose names git does not allow for a ref, as a file manager makes
+    /// them. This program ignores them, but `git fetch` stops at them.
+    pub fn find_misnamed_refs(&self) -> Vec<Error> {
+        // If the files cannot be listed, the refs cannot be either, which is reported.
+        let files = self.list_loose_refs("refs/").unwrap_or_default().misnamed;
+        let describe = |path: PathBuf| {
+            let name = path.strip_prefix(self.common_dir()).unwrap_or(&path);
+            Error::BrokenRef {
+                name: name.display().to_string(),
+                path,
+                why: "git does not allow its name",
+            }
+        };
+        files.into_iter().map(describe).collect()
+    }
+
+    /// Returns the name of the ref with this file.
+    fn ref_name_of(&self, path: &Path) -> std::result::Result<FullName, gix::refs::name::Error> {
+        let name = path.strip_prefix(self.common_dir()).unwrap_or(path);
+        FullName::try_from(name.as_os_str().as_bytes().as_bstr())
+    }
+}
+
+/// What is below a folder of loose refs.
+#[derive(Debug, Default)]
+pub(super) struct LooseRefs {
+    /// The names of the refs.
+    pub names: Vec<FullName>,
+    /// The files whose names git does not allow for a ref.
+    pub misnamed: Vec<PathBuf>,
+    /// The folders that cannot be read.
+    pub unreadable: Vec<PathBuf>,
+}
+
+/// Checks whether git does not take a file for a ref: a lock, or a hidden file.
+fn is_ignored_by_git(path: &Path) -> bool {
+    path.iter().any(|part| {
+        let part = part.as_bytes();
+        part.starts_with(b".") || part.ends_with(b".lock")
+    })
 }
 
 /// Reads what a ref's file contains, or returns why it is not that of a ref.

@@ -20,6 +20,7 @@ mod config_env;
 pub mod content;
 mod durable;
 pub mod error;
+mod fetch;
 pub mod frozen_config;
 mod frozen_folder;
 mod lfs;

@@ -60,7 +60,11 @@ impl Repository {
             }
             Ok(())
         };
-        for name in self.list_loose_names(prefix)? {
+        let loose = self.list_loose_refs(prefix)?;
+        for (name, error) in self.describe_unreadable(loose.unreadable) {
+            add(name.as_ref(), Err(error))?;
+        }
+        for name in loose.names {
             // If there is none, another process packed it in the meantime. The packed refs are read
             // afterwards.
             if let Some(target) = self.read_loose_ref(name.as_ref()).transpose() {
@@ -69,6 +73,23 @@ impl Repository {
         }
         self.visit_packed_refs(prefix, |name, target| add(name, Ok(target)))?;
         Ok(refs.into_values().collect())
+    }
+
+    /// Checks that the object that a ref points to can be read, whatever its kind.
+    ///
+    /// # Errors
+    /// Fails with [`Error::BrokenTarget`] if not, as after a power cut or a full disk.
+    pub fn require_target(&self, name: &str, id: Oid) -> Result<Oid> {
+        let why = match self.object_kind(id) {
+            Ok(Some(_)) => return Ok(id),
+            Ok(None) => "it points to an object that is missing",
+            Err(_) => "it points to an object that cannot be read",
+        };
+        Err(Error::BrokenTarget {
+            name: name.to_owned(),
+            id,
+            why,
+        })
     }
 
     /// Returns the name and the target of a ref.

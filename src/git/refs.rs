@@ -186,14 +186,19 @@ impl Repository {
 
     /// Returns what blocks this ref: a lock file, or a folder in the place of its file.
     fn explain_failed_move(&self, name: &FullName) -> Option<Error> {
-        let path = self.loose_ref_path(name.as_ref());
-        let lock = self.find_blocking_lock(&name.as_bstr().to_string());
-        lock.map(Error::Locked).or_else(|| {
-            path.is_dir().then(|| Error::BrokenRef {
-                name: name.as_bstr().to_string(),
-                path,
-                why: "a folder is in the place of its file",
-            })
+        let name = name.as_bstr().to_string();
+        let lock = self.find_blocking_lock(&name);
+        lock.map(Error::Locked)
+            .or_else(|| self.find_folder_in_place_of(&name))
+    }
+
+    /// Returns the error for a folder in the place of this ref's file, if there is one.
+    pub(crate) fn find_folder_in_place_of(&self, name: &str) -> Option<Error> {
+        let path = self.common_dir().join(name);
+        path.is_dir().then(|| Error::BrokenRef {
+            name: name.to_owned(),
+            path,
+            why: "a folder is in the place of its file",
         })
     }
 

@@ -1,4 +1,4 @@
-//! Fetches from a remote, and pushes one ref at a time. If there is a remote, its refs are the
+//! Lists the refs of a remote, and pushes one ref at a time. If there is a remote, its refs are the
 //! authoritative ledgers.
 //!
 //! Only exit codes and the lines of `--porcelain` are parsed. The reason for a failed push is
@@ -18,11 +18,6 @@ use crate::domain::verdict::{Decision, MESSAGE_PREFIX};
 /// Git's summary, documented in its manual, for a ref whose result the remote did not report. Every
 /// other failure is a refusal.
 const UNANSWERED: &[u8] = b"[remote failure]";
-
-/// How git tells the remote in a fetch what this clone has already. With its default algorithm, git
-/// first offers the newest commits, which are those of the ledgers, and says nothing about branches
-/// that have not moved. The remote then sends all code again that is newer than the last deployment.
-const NEGOTIATION: &str = "fetch.negotiationAlgorithm=skipping";
 
 /// The most messages of a remote that are kept.
 const MAX_MESSAGES: usize = 1_000;
@@ -58,131 +53,6 @@ pub enum PushOutcome {
 }
 
 impl Repository {
-    /// Fetches refspecs from a remote (a name or an address). Also removes local targets that the
-    /// remote no longer has, so that a deleted ledger is noticed. Fetches no tags, submodules or
-    /// anything else that git's settings would add.
-    ///
-    /// Leaves out refs that are broken here or on the remote. Returns those of the remote.
-    ///
-    /// # Errors
-    /// Fails and removes nothing if the answer lists no refs at all, although an earlier fetch found
-    /// some. With git's dumb HTTP protocol, the page of a proxy looks like an empty repository.
-    pub fn fetch(&self, remote: &str, refspecs: &[&str]) -> Result<Vec<String>> {
-        let Some(known) = self.find_fetched_ref(refspecs)? else {
-            return self.fetch_refs(remote, refspecs);
-        };
-        // Git removes nothing if the remote lacks a ref that is named in full.
-        let with_known = [refspecs, &[known.as_str()]].concat();
-        let failure = match self.fetch_refs(remote, &with_known) {
-            // Git exits with 1 if it could not move a ref here, and with 128 for other failures.
-            Err(failure) if !matches!(failure, Error::CommandFailed { code: Some(1), .. }) => {
-                failure
-            }
-            result => return result,
-        };
-        match self.ls_remote(remote, &["refs/*"]) {
-            Err(_) => Err(failure),
-            Ok(refs) if refs.is_empty() => Err(Error::NoRefs),
-            // The first answer was incomplete.
-            Ok(refs) if refs.contains_key(&known) => self.fetch_refs(remote, &with_known),
-            Ok(_) => self.fetch_refs(remote, refspecs),
-        }
-    }
-
-    /// Returns the remote's name of a ref that an earlier fetch of these refspecs found; the first
-    /// refspec that has one decides.
-    fn find_fetched_ref(&self, refspecs: &[&str]) -> Result<Option<String>> {
-        for refspec in refspecs {
-            let patterns = refspec.trim_start_matches('+').split_once(':');
-            let Some((source, target)) = patterns.and_then(|(source, target)| {
-                source.strip_suffix('*').zip(target.strip_suffix('*'))
-            }) else {
-                continue;
-            };
-            // The target can end in the beginning of a name.
-            let folder = target.rfind('/').and_then(|end| target.get(..=end));
-            let listed = self.list_all_refs(folder.unwrap_or(target))?;
-            let names = listed.iter().filter_map(|listed| {
-                let name = listed.name.strip_prefix(target)?;
-                // Git itself adds a symbolic ref, the remote's default branch.
-                listed.target.is_ok().then_some(name)
-            });
-            if let Some(name) = names.min() {
-                return Ok(Some(format!("{source}{name}")));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Fetches refspecs. If that fails because refs are broken, here or on the remote, leaves them
-    /// alone and fetches the others. Returns those of the remote.
-    fn fetch_refs(&self, remote: &str, refspecs: &[&str]) -> Result<Vec<String>> {
-        self.store_empty_tree()?;
-        let failure = match self.run_fetch(remote, refspecs, &[], &[]) {
-            Err(failure @ Error::CommandFailed { .. }) => failure,
-            result => return result.map(|()| Vec::new()),
-        };
-        self.require_valid_packed_refs()?;
-        let here = self.find_broken_refs();
-        // Git lists a broken ref with an id of zeros.
-        let listed = self.ls_remote(remote, &["refs/*"]).unwrap_or_default();
-        let there = listed.into_iter().filter(|(_, id)| id.is_zero());
-        let there: Vec<String> = there.map(|(name, _)| name).collect();
-        if here.is_empty() && there.is_empty() {
-            return Err(failure);
-        }
-        self.run_fetch(remote, refspecs, &here, &there)
-            .map(|()| there)
-    }
-
-    /// Lists the refs here that make git stop: their files are malformed, or the objects that they
-    /// point to are missing.
-    fn find_broken_refs(&self) -> Vec<String> {
-        let refs = self.list_all_refs("refs/").unwrap_or_default();
-        let broken = refs.into_iter().filter(|listed| match &listed.target {
-            Ok(id) => !self.exists(*id),
-            Err(_) => true,
-        });
-        broken.map(|listed| listed.name).collect()
-    }
-
-    /// Runs `git fetch` once, without the refs that are broken here or on the remote.
-    fn run_fetch(
-        &self,
-        remote: &str,
-        refspecs: &[&str],
-        here: &[String],
-        there: &[String],
-    ) -> Result<()> {
-        // Otherwise git stops at the first ref whose object it cannot read.
-        let hidden = here.iter().map(|name| format!("fetch.hideRefs={name}"));
-        let settings: Vec<String> = std::iter::once(NEGOTIATION.to_owned())
-            .chain(hidden)
-            .collect();
-        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
-        let sources = here
-            .iter()
-            .filter_map(|name| find_source(refspecs, name))
-            .chain(there.iter().cloned());
-        let excluded = sources.map(|name| format!("^{name}"));
-        self.git_with_settings(&settings, "fetch")
-            .args([
-                "--quiet",
-                "--prune",
-                "--no-tags",
-                "--no-recurse-submodules",
-                "--no-write-fetch-head",
-            ])
-            // Only the given refspecs: the configured ones would move other refs as well.
-            .arg("--refmap=")
-            .args(["--end-of-options", remote])
-            .args(refspecs)
-            .args(excluded)
-            .run()?
-            .into_stdout()?;
-        Ok(())
-    }
-
     /// Pushes one commit to one full ref of a remote, without force. `expected` is where the caller
     /// last saw that ref (`None`: it did not exist).
     ///
@@ -332,15 +202,6 @@ impl Repository {
         }
         Ok(refs)
     }
-}
-
-/// Returns the remote's ref that these refspecs fetch to `target`.
-fn find_source(refspecs: &[&str], target: &str) -> Option<String> {
-    refspecs.iter().find_map(|refspec| {
-        let (source, pattern) = refspec.trim_start_matches('+').split_once(':')?;
-        let rest = target.strip_prefix(pattern.strip_suffix('*')?)?;
-        Some(format!("{}{rest}", source.strip_suffix('*')?))
-    })
 }
 
 /// Returns the flag and the summary of the line that `--porcelain` prints for a ref:

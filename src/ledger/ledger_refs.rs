@@ -9,6 +9,7 @@ use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
 use crate::git::error::Result;
+use crate::git::ref_listing::ListedRef;
 use crate::git::repo::Repository;
 
 /// A ref whose name is not that of a ledger.
@@ -47,7 +48,7 @@ impl JunkRef {
         is_typable.then(|| quote_word(&self.name))
     }
 
-    /// Checks whether the ref's file is malformed.
+    /// Checks whether the ref's file is malformed, or its object missing.
     pub fn is_broken(&self) -> bool {
         self.local_removal.is_some()
     }
@@ -138,12 +139,16 @@ impl Repository {
         Ok(refs)
     }
 
-    /// Lists the refs below a prefix, by their names after it.
+    /// Lists the refs below a prefix, by their names after it. A ref whose object is missing is
+    /// broken: where its ledger ends is unknown, and git stops at it.
     fn list_named_refs(&self, prefix: &str) -> Result<Vec<(String, Result<Oid>)>> {
         let listed = self.list_all_refs(prefix)?.into_iter();
         let shorten = |name: &str| name.strip_prefix(prefix).unwrap_or(name).to_owned();
         Ok(listed
-            .map(|listed| (shorten(&listed.name), listed.target))
+            .map(|ListedRef { name, target }| {
+                let target = target.and_then(|id| self.require_target(&name, id));
+                (shorten(&name), target)
+            })
             .collect())
     }
 

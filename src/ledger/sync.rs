@@ -209,7 +209,7 @@ fn accept_fetched(
     restore_unverified(repository, local, &tips, &mut synced)?;
     // Nothing is decided on notes, so their ref being broken stops nothing.
     match accept_fetched_notes(repository) {
-        Err(error @ Error::BrokenRef { .. }) => {
+        Err(error @ (Error::BrokenRef { .. } | Error::BrokenTarget { .. })) => {
             let removal = error.removal().unwrap_or_default();
             synced.notes_error = Some(format!("{error}: {removal}"));
         }
@@ -324,10 +324,11 @@ pub fn find_known_problems(
 /// Accepts the fetched notes without verifying them, because no decision depends on notes. `audit`
 /// compares them with the ledgers.
 fn accept_fetched_notes(repository: &Repository) -> Result<()> {
-    let (ours, theirs) = (
-        repository.read_ref(NOTES_REF)?,
-        repository.read_ref(NOTES_INCOMING)?,
-    );
+    let ours = repository.read_ref(NOTES_REF)?;
+    let theirs = repository.read_ref(NOTES_INCOMING)?;
+    for (name, id) in [(NOTES_REF, ours), (NOTES_INCOMING, theirs)] {
+        id.map_or(Ok(()), |id| repository.require_target(name, id).map(drop))?;
+    }
     match theirs {
         Some(theirs) if ours != Some(theirs) => {
             match repository.compare_and_swap(NOTES_REF, ours, theirs, "git-deploy: sync") {

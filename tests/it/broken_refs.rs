@@ -2,6 +2,7 @@
 //! named with a command that removes it, stops only what needs that ledger, and is gone for good
 //! after the command was typed.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use crate::harness::{Project, Repo, World};
@@ -11,8 +12,8 @@ const POLICY: &str = "[environments]\ndev = {}\nlab = {}\n";
 /// Makes a malformed file for a ref of this name.
 type Corrupt = fn(&Path, &str);
 
-/// The ways in which the file of a ref can be malformed.
-const KINDS: [(&str, Corrupt); 7] = [
+/// The ways in which a ref can be broken.
+const KINDS: [(&str, Corrupt); 9] = [
     ("other text", |file, _| write(file, "garbage text\n")),
     ("empty", |file, _| write(file, "")),
     ("a truncated id", |file, _| write(file, "d40ebe546592da0c")),
@@ -25,6 +26,10 @@ const KINDS: [(&str, Corrupt); 7] = [
     ("a symbolic ref to itself", |file, name| {
         write(file, &format!("ref: {name}\n"));
     }),
+    ("the id of a missing object", |file, _| {
+        write(file, &"1".repeat(40));
+    }),
+    ("an id of zeros", |file, _| write(file, &"0".repeat(40))),
     ("a link to another file", |file, _| {
         std::os::unix::fs::symlink("/etc/passwd", file).unwrap();
     }),
@@ -94,10 +99,22 @@ fn git_folder(repo: &Repo<'_>) -> std::path::PathBuf {
     }
 }
 
-/// Returns the commands that a message prints to remove files.
+/// Returns the commands that a message prints to remove refs.
 fn removals(text: &str) -> Vec<&str> {
-    text.lines()
-        .filter_map(|line| line.find("rm /").map(|start| &line[start..]))
+    let find = |line: &str| {
+        [
+            "rm /",
+            "rm '/",
+            "rm -r /",
+            "find ",
+            "git update-ref --no-deref -d ",
+        ]
+        .iter()
+        .find_map(|command| line.find(command))
+    };
+    let lines = text.lines();
+    lines
+        .filter_map(|line| find(line).map(|start| &line[start..]))
         .collect()
 }
 
@@ -177,29 +194,124 @@ fn other_ledgers_are_written() {
     }
 }
 
-/// A folder in the place of a ledger's ref stops only that ledger.
+/// A folder in the place of a ledger's ref stops only that ledger, whatever is in it.
 #[test]
 fn a_folder_in_the_place_of_a_ref() {
     let world = World::new();
     let project = project(&world);
-    let clone = copy(&project, "ci", 0);
-    break_ref(&clone, "refs/deploy/lab", |file, _| {
-        std::fs::create_dir(file).unwrap();
-        write(&file.join("x.lock"), "");
-    });
-    clone.deploy(&["record", "dev", "--all"]).ok();
-    let run = clone.deploy(&["sync"]).fails(3);
-    clone
-        .run("sh", &["-c", &removals_of_folders(&run.err())])
-        .ok();
-    clone.deploy(&["sync"]).ok();
-    clone.deploy(&["log", "lab"]).ok();
+    for (number, content) in ["x.lock", "broken", "usable"].into_iter().enumerate() {
+        let clone = copy(&project, "ci", number);
+        break_ref(&clone, "refs/deploy/lab", |file, _| {
+            std::fs::create_dir(file).unwrap();
+        });
+        let file = git_folder(&clone).join("refs/deploy/lab").join(content);
+        let head = clone.git(&["rev-parse", "HEAD"]).ok().text();
+        write(&file, if content == "usable" { &head } else { "" });
+        clone.deploy(&["record", "dev", "--all"]).ok();
+        let run = clone.deploy(&["sync"]).fails(3);
+        let removal = removals(&run.err()).join("\n");
+        assert!(removal.contains("rm -r /"), "{content}: {run}");
+        clone.run("sh", &["-c", &removal]).ok();
+        clone.deploy(&["sync"]).ok();
+        clone.deploy(&["log", "lab"]).ok();
+    }
 }
 
-fn removals_of_folders(text: &str) -> String {
-    let lines = text.lines();
-    let commands = lines.filter_map(|line| line.find("rm -r /").map(|start| &line[start..]));
-    commands.collect::<Vec<_>>().join("\n")
+/// A file whose name git does not allow for a ref is named with a command that removes it, and stops
+/// nothing except a fetch into its own folder, although a plain `git fetch` stops at it.
+#[test]
+fn files_with_names_that_git_does_not_allow() {
+    let world = World::new();
+    let project = project(&world);
+    let names: [&[u8]; 5] = [b"lab (copy)", b"it's ^", b"a..b", b"\xff~", b"a\x1bb"];
+    let folders = [
+        "refs/deploy",
+        "refs/deploy-incoming",
+        "refs/heads",
+        "refs/tags",
+    ];
+    let mut number = 0;
+    for folder in folders {
+        for name in names {
+            let row = format!("{folder}: {}", name.escape_ascii());
+            let clone = copy(&project, "ci", number);
+            number += 1;
+            let name = std::ffi::OsStr::from_bytes(name);
+            let file = git_folder(&clone).join(folder).join(name);
+            write(&file, "");
+            for command in [&["status"][..], &["record", "dev", "--all"], &["sync"]] {
+                let run = clone.deploy(command);
+                // Git wants to remove from here what the remote lacks, and cannot.
+                let is_stopped = folder == "refs/deploy-incoming" && command != ["status"];
+                assert!(run.succeeded() || is_stopped, "{row}: {run}");
+                assert_eq!(removals(&run.err()).len(), 1, "{row}: {run}");
+            }
+            let run = clone.deploy(&["sync"]);
+            clone
+                .run("sh", &["-c", &removals(&run.err()).join("\n")])
+                .ok();
+            assert!(!file.exists(), "{row}: {run}");
+            clone.deploy(&["sync"]).ok();
+            clone.git(&["fetch", "-q"]).ok();
+        }
+    }
+}
+
+/// A ref at an object that is no commit stops only that ledger.
+#[test]
+fn a_ref_at_an_object_that_is_no_commit() {
+    let world = World::new();
+    let project = project(&world);
+    let tag = ["tag", "-a", "-m", "x", "annotated"];
+    let mut number = 0;
+    for object in ["HEAD:api/x", "HEAD^{tree}", "annotated"] {
+        for name in [
+            "refs/deploy/lab",
+            "refs/deploy/junk",
+            "refs/deploy-incoming/lab",
+        ] {
+            let row = format!("{name}: {object}");
+            let clone = copy(&project, "ci", number);
+            number += 1;
+            clone.git(&tag).ok();
+            let id = clone.git(&["rev-parse", object]).ok().text();
+            break_ref(&clone, name, |_, _| {});
+            write(&git_folder(&clone).join(name), &id);
+            for command in [&["status"][..], &["record", "dev", "--all"]] {
+                let run = clone.deploy(command);
+                assert!(run.succeeded(), "{row}: {run}");
+            }
+            let run = clone.deploy(&["sync"]);
+            let removal = removals(&run.err()).join("\n");
+            clone.run("sh", &["-c", &removal]).ok();
+            clone.deploy(&["sync"]).ok();
+            clone.deploy(&["log", "lab"]).ok();
+        }
+    }
+}
+
+/// An audit cannot tell about entries that name a ledger whose ref is broken, and accuses no ledger.
+#[test]
+fn an_audit_accuses_no_ledger_that_names_a_broken_one() {
+    let world = World::new();
+    let policy = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n";
+    let project = Project::new(&world, policy);
+    for ledger in ["dev", "prod"] {
+        project.ci.deploy(&["record", ledger, "--all"]).ok();
+    }
+    project.bob.deploy(&["sync"]).ok();
+    let report = project.bob.deploy(&["audit", "--json"]).ok().text();
+    write(&world.path().join("report.json"), &report);
+    for (number, (kind, corrupt)) in KINDS.into_iter().enumerate() {
+        let clone = copy(&project, "bob", number);
+        break_ref(&clone, "refs/deploy/dev", corrupt);
+        for options in [&["audit"][..], &["audit", "--since", "../report.json"]] {
+            let run = clone.deploy(options).fails(3);
+            let text = run.text();
+            assert!(!text.contains('✗'), "{kind}: {run}");
+            assert!(text.contains("refs/deploy/dev is broken"), "{kind}: {run}");
+        }
+    }
 }
 
 /// A broken ref on the server is reported there with the command that removes it. Clones read the

@@ -151,7 +151,7 @@ fn audit_selected(
     let mut other = AuditSection::default();
     let is_expected = check_pin(args.root, repository, project, &mut other)?;
     let since = args.since.as_deref().map_or(Ok(BTreeMap::new()), |file| {
-        read_earlier_tips(file, project, tips, &mut other)
+        read_earlier_tips(file, repository, project, tips, &mut other)
     })?;
     let progress = AuditProgressBar::new();
     let plan = AuditPlan {
@@ -270,6 +270,7 @@ fn select_ledgers(
 /// exists becomes a finding.
 fn read_earlier_tips(
     file: &Path,
+    repository: &Repository,
     project: &Project,
     tips: &Tips,
     other: &mut AuditSection,
@@ -281,10 +282,13 @@ fn read_earlier_tips(
             format!("{} is the report of another project", file.display()),
         ));
     }
+    // Where a ledger ends is unknown if its ref is broken, which `check_refs` reports.
+    let refs = repository.ledger_refs_below(PREFIX).unwrap_or_default();
+    let is_broken = |ledger: &LedgerName| refs.broken.iter().any(|it| it.ledger == *ledger);
     for lost in earlier
         .ledgers
         .iter()
-        .filter(|it| !tips.contains_key(&it.ledger))
+        .filter(|it| !tips.contains_key(&it.ledger) && !is_broken(&it.ledger))
     {
         let detail = format!(
             "the ledger {} of the earlier audit no longer exists",

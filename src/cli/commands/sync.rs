@@ -2,6 +2,7 @@
 
 use crate::cli::diagnostics::explain_notes_error;
 use crate::cli::expected_project::report_missing_pin;
+use crate::cli::ledger_problems::report_misnamed;
 use crate::cli::repository::{REMOTE_SETTING, find_remote, open_repository};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_error, sync_report};
 use crate::git::Repository;
@@ -37,6 +38,7 @@ pub fn run(_: &Args, ui: &Ui) -> Result<(), CliError> {
         report_missing_pin(&repository, ui)?;
         SyncResult::default()
     };
+    report_misnamed(&repository, ui);
     if ui.json() {
         sync_report::print_sync_document(&repository, remote.as_deref(), &synced, ui)?;
         return require_usable_refs(&repository, ui);

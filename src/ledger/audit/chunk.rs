@@ -228,10 +228,14 @@ impl<'a> ChunkAuditor<'a> {
         statement: &Statement,
         references: &mut LedgerReferences,
     ) {
-        // Behind a gap there may be any entry.
+        // Behind a gap, and in a ledger whose ref is broken, there may be any entry.
         let contains = |ledger: &LedgerName, id| {
-            let chain = self.shared.index.chain(ledger);
-            chain.is_some_and(|(_, chain)| chain.may_contain_more || chain.position(id).is_some())
+            let index = self.shared.index;
+            let chain = index.chain(ledger);
+            index.broken.contains_key(ledger)
+                || chain.is_some_and(|(_, chain)| {
+                    chain.may_contain_more || chain.position(id).is_some()
+                })
         };
         let missing = statement
             .seen

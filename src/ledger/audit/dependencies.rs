@@ -153,6 +153,7 @@ mod tests {
         };
         let index = ChainIndex {
             chains: (0..).zip(names).map(chain).collect(),
+            ..ChainIndex::default()
         };
         let audited = |name: &str, seen: &[(usize, usize, usize)], failure: Option<EntryId>| {
             let ledger = name.parse().unwrap();

@@ -4,11 +4,13 @@
 //! any thread and without reading history again. It contains only commits and their first parents,
 //! and proves nothing.
 
+use std::collections::BTreeMap;
+
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
-use crate::git::error::Result;
+use crate::git::error::{Error, Result};
 use crate::git::repo::{Repository, RepositoryHandle};
 use crate::ledger::Tips;
 
@@ -96,20 +98,28 @@ fn sort_positions_by_id(ids: &[EntryId]) -> Vec<u32> {
 }
 
 /// The chains of all ledgers, by name.
+#[derive(Default)]
 pub(super) struct ChainIndex {
     /// The chains, in the order of the ledgers' names.
     pub chains: Vec<IndexedChain>,
+    /// The ledgers whose refs are broken, and why: they may contain any entry.
+    pub broken: BTreeMap<LedgerName, String>,
 }
 
 impl ChainIndex {
     /// Reads the chains with these tips in parallel.
-    pub fn read(shared: &RepositoryHandle, tips: &Tips) -> Self {
+    pub fn read(
+        shared: &RepositoryHandle,
+        tips: &Tips,
+        broken: BTreeMap<LedgerName, String>,
+    ) -> Self {
         let tips: Vec<(&LedgerName, &EntryId)> = tips.iter().collect();
         let read = |(ledger, tip): &(&LedgerName, &EntryId)| {
             IndexedChain::read(&shared.fork(), ledger, **tip)
         };
         Self {
             chains: tips.par_iter().map(read).collect(),
+            broken,
         }
     }
 
@@ -125,8 +135,8 @@ impl ChainIndex {
     /// Checks whether the ledger contains the commit.
     ///
     /// # Errors
-    /// Fails if the commit, or the one before the readable part of the chain, cannot be read: the answer
-    /// is then unknown.
+    /// Fails if the ledger's ref is broken, or if the commit, or the one before the readable part of
+    /// the chain, cannot be read: the answer is then unknown.
     pub fn contains(
         &self,
         repository: &Repository,
@@ -134,7 +144,8 @@ impl ChainIndex {
         id: EntryId,
     ) -> Result<bool> {
         let Some((_, chain)) = self.chain(ledger) else {
-            return Ok(false);
+            let unknown = |why: &String| Err(Error::Unverified(why.clone()));
+            return self.broken.get(ledger).map_or(Ok(false), unknown);
         };
         if chain.position(id).is_some() {
             return Ok(true);

@@ -89,7 +89,11 @@ pub fn audit(
     plan: &AuditPlan<'_>,
     progress: &dyn AuditProgress,
 ) -> AuditReport {
-    let index = ChainIndex::read(&repository.share().with_own_packs(), tips);
+    // If the refs cannot be listed, `check_refs` reports it.
+    let refs = repository.ledger_refs_below(super::PREFIX);
+    let broken = refs.unwrap_or_default().broken.into_iter();
+    let broken = broken.map(|it| (it.ledger, it.why)).collect();
+    let index = ChainIndex::read(&repository.share().with_own_packs(), tips, broken);
     let (mut ledgers, jobs) = plan_jobs(repository, project, plan, &index);
     progress.on_start(jobs.iter().map(|job| job.positions.len()).sum());
 
@@ -144,12 +148,8 @@ fn audit_notes(
     expected_lines: ExpectedLines,
     ledgers: &[LedgerAudit],
 ) -> NotesAudit {
-    let broken = repository
-        .ledger_refs_below(super::PREFIX)
-        .unwrap_or_default()
-        .broken;
     let mut unreadable = find_partly_readable(index, ledgers);
-    unreadable.extend(broken.iter().map(|broken| &broken.ledger));
+    unreadable.extend(index.broken.keys());
     notes::check_notes(
         repository,
         index,

@@ -123,6 +123,7 @@ mod tests {
                     chain("policy", (0..4).map(id).collect()),
                     chain("prod", ids),
                 ],
+                ..ChainIndex::default()
             };
             let publishes = vec![publish(1, None, &[]), publish(3, Some(11), admits)];
             let policies = prod

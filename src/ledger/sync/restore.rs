@@ -41,10 +41,12 @@ pub(super) fn restore_unverified(
                     Ok(()) => synced.restored.push(ledger.clone()),
                     // Something is in the place of the ref. The other ledgers can be used.
                     Err(error @ (Error::BrokenRef { .. } | Error::InvalidRef { .. })) => {
+                        let folder = repository.find_folder_in_place_of(&ledger.ref_name());
+                        let cause = folder.unwrap_or(error);
                         synced.problems.push(LedgerProblem {
                             fault: LedgerFault::Broken {
-                                why: error.to_string(),
-                                removal: error.removal(),
+                                why: cause.to_string(),
+                                removal: cause.removal(),
                             },
                             ..problem.clone()
                         });

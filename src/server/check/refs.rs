@@ -59,19 +59,29 @@ impl Inspector<'_> {
         }
     }
 
-    /// Reports refs whose files are malformed. Because of any of them, git refuses every push.
+    /// Reports refs whose files are malformed, or whose objects are missing. Because of any of them,
+    /// git refuses pushes.
     fn check_broken_refs(&mut self) -> git::Result<()> {
         let refs = self.repository.list_all_refs("refs/")?;
         let broken = refs.into_iter().filter_map(|listed| {
-            let error = listed.target.err()?;
+            let error = match listed.target {
+                Ok(id) => return self.repository.require_target(&listed.name, id).err(),
+                Err(error) => error,
+            };
             // A symbolic ref is usable in git.
             let found = self.repository.symref_target(listed.name.as_bytes());
             matches!(found, Err(git::Error::BrokenRef { .. })).then_some(error)
         });
-        let broken: Vec<git::Error> = broken.take(MAX_REPORTED).collect();
+        let misnamed = self.repository.find_misnamed_refs();
+        let broken: Vec<git::Error> = broken.chain(misnamed).take(MAX_REPORTED).collect();
         for error in broken {
-            let remedy = error.removal().unwrap_or_default();
-            let message = format!("{error}, so git refuses every push");
+            let removal = error.removal().unwrap_or_default();
+            let remedy = match removal.strip_prefix("git ") {
+                Some(command) => self.git_command(command),
+                None => removal,
+            };
+            let error = crate::domain::text::sanitize(&error.to_string());
+            let message = format!("{error}, so git refuses pushes");
             self.add_problem(CheckSubject::Refs, message, remedy);
         }
         Ok(())
@@ -101,9 +111,9 @@ impl Inspector<'_> {
         }
         for (ledger, tip) in &refs.tips {
             let message = match self.repository.object_kind(tip.0) {
-                Ok(Some(ObjectKind::Commit)) => continue,
+                // A ref whose object is missing is reported as broken.
+                Ok(Some(ObjectKind::Commit) | None) => continue,
                 Ok(Some(kind)) => format!("leads to a {}, not to a commit", kind.name()),
-                Ok(None) => "leads to an object that is missing".to_owned(),
                 Err(error) => format!("cannot be read: {error}"),
             };
             let name = ledger.ref_name();

@@ -105,7 +105,9 @@ fn open_ledgers(args: &AdoptArgs) -> Result<(Repository, Tips), CliError> {
     let tips = repository.tips().map_err(|error| {
         let kind = if matches!(
             error,
-            git::Error::InvalidRef { .. } | git::Error::BrokenRef { .. }
+            git::Error::InvalidRef { .. }
+                | git::Error::BrokenRef { .. }
+                | git::Error::BrokenTarget { .. }
         ) {
             ErrorKind::Denied
         } else {
