@@ -50,13 +50,11 @@ impl std::fmt::Display for ExposedKey {
 /// for [`KEY_VARIABLE`], for its value under any other name, and for [`PASSWORD_VARIABLE`].
 pub fn find_exposed_key() -> Option<ExposedKey> {
     let own_key = std::env::var_os(KEY_VARIABLE).filter(|key| !key.is_empty());
-    match find_in_ancestors(own_key.as_ref()) {
-        Ok(found) => found,
-        Err(_) => {
-            let password = std::env::var_os(PASSWORD_VARIABLE).filter(|it| !it.is_empty());
-            own_key.or(password).map(|_| ExposedKey::Unknown)
-        }
+    if let Ok(found) = find_in_ancestors(own_key.as_ref()) {
+        return found;
     }
+    let password = std::env::var_os(PASSWORD_VARIABLE).filter(|it| !it.is_empty());
+    own_key.or(password).map(|_| ExposedKey::Unknown)
 }
 
 /// Searches the ancestors under `/proc`.

@@ -128,16 +128,16 @@ fn check_removal(
         return None;
     }
     let command = DeployCommand::new(ctx.policy, source).commit(change.target.commit);
-    Some(match ctx.policy.renamed_to(component) {
-        // Deploying the new name there takes the old one away.
-        Some(new_name) => Violation::new(format!("{source} does not run {new_name} in its place"))
-            .remedy(command.only_later(new_name, COMPONENT_OPTIONS).to_string()),
-        None => {
-            let removal = command.kind(DeploymentKind::Destroy);
-            Violation::new(format!("{source} still has it"))
-                .remedy(removal.only_later(component, COMPONENT_OPTIONS).to_string())
-        }
-    })
+    // Deploying a new name there takes the old one away.
+    if let Some(new_name) = ctx.policy.renamed_to(component) {
+        let violation = Violation::new(format!("{source} does not run {new_name} in its place"));
+        let command = command.only_later(new_name, COMPONENT_OPTIONS);
+        return Some(violation.remedy(command.to_string()));
+    }
+    let command = command
+        .kind(DeploymentKind::Destroy)
+        .only_later(component, COMPONENT_OPTIONS);
+    Some(Violation::new(format!("{source} still has it")).remedy(command.to_string()))
 }
 
 /// Describes that the commit never ran, and whether its content did.

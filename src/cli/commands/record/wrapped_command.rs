@@ -87,13 +87,14 @@ pub(super) fn run_command(
     let started = runner.write_start(&build, &deployment, &ComponentPlans::new())?;
     let result = command.run(&started);
     let has_failed = !result.as_ref().is_ok_and(|result| result.end.is_success());
-    let appended = command
-        .write_finish(&started, &result)
-        .map_err(|error| match has_failed {
-            // What the command did matters more than that its end is not recorded.
-            true => error.with_kind(ErrorKind::Command),
-            false => error,
-        })?;
+    let appended = command.write_finish(&started, &result).map_err(|error| {
+        // What the command did matters more than that its end is not recorded.
+        if has_failed {
+            error.with_kind(ErrorKind::Command)
+        } else {
+            error
+        }
+    })?;
     command.report(&started, &appended, result)
 }
 
