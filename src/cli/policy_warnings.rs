@@ -124,7 +124,7 @@ fn find_orphans(workspace: &Workspace, new: &Policy) -> Result<Vec<PolicyWarning
     }
     let describe_command = |name: &ComponentName| {
         if carries_out(in_force, name, true) {
-            " git-deploy then no longer runs its destroy command: that needs a deployment with --destroy of a commit without its files, before the publication."
+            " Its destroy command no longer runs then: that needs a deployment with --destroy of a commit without its files, before the publication."
         } else {
             ""
         }

@@ -142,9 +142,16 @@ impl AuditProgress for Unwatched {
 /// Returns the findings of an audit that splits ledgers into stretches of this length.
 fn findings(repository: &Path, stretch: usize) -> Vec<AuditFinding> {
     let repository = Repository::open(repository).unwrap();
-    let tips = repository.tips().unwrap();
+    let refs = repository.ledger_refs_below("refs/deploy/").unwrap();
+    let tips = refs.tips;
+    let broken: Vec<AuditFinding> = refs
+        .broken
+        .into_iter()
+        .map(|it| AuditFinding::new(FindingKind::Refs, CheckResult::Unknown, it.why))
+        .collect();
     let project = match find_project(&repository, &tips) {
         Ok(project) => project,
+        Err(_) if !broken.is_empty() => return broken,
         Err(finding) => return vec![finding],
     };
     let ledgers: Vec<LedgerName> = tips.keys().cloned().collect();
@@ -167,6 +174,7 @@ fn findings(repository: &Path, stretch: usize) -> Vec<AuditFinding> {
         .into_iter()
         .flat_map(|ledger| ledger.findings)
         .chain(notes)
+        .chain(broken)
         .collect()
 }
 

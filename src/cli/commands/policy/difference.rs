@@ -97,7 +97,7 @@ pub(super) fn print_comparison(
             proposal.name
         ));
         let source = source.map_or_else(String::new, |it| format!(" {}", quote_word(it)));
-        let command = format!("git deploy policy diff{source} --patch");
+        let command = format!("git deploy policy diff --patch{source}");
         ui.print(wrap::render_command(2, &command, ui.width()));
     }
     if with_lines && old != proposal.text {
