@@ -69,16 +69,16 @@ pub(super) fn select_components(
     Ok(components)
 }
 
-/// Fails if named components are to be destroyed, and all of them would be deployed instead.
+/// Fails if named components are to be destroyed, and all of them would be deployed instead. In an
+/// ephemeral environment, the removal of the whole environment can be meant.
 fn require_removal(
     spec: &DeploymentSpec<'_>,
     components: &[ComponentChange],
 ) -> Result<(), SelectionError> {
-    let is_named = matches!(spec.selection, Selection::Named(_));
+    let is_asked_for =
+        spec.destroy && matches!(spec.selection, Selection::Named(_)) && !spec.rules.is_pattern();
     match components {
-        [first, ..]
-            if spec.destroy && is_named && !components.iter().any(ComponentChange::is_removal) =>
-        {
+        [first, ..] if is_asked_for && !components.iter().any(ComponentChange::is_removal) => {
             Err(SelectionError::NothingToDestroy {
                 components: components
                     .iter()

@@ -25,7 +25,7 @@ fn reap_cannot_tell_without_a_verified_ledger() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     let (ci, server) = (&project.ci, &project.server);
-    ci.deploy(&["record", "pr-1", "--all"]).ok();
+    ci.deploy(&["record", "pr-1", "--all", "--external"]).ok();
     let carol = &project.carol;
     carol.deploy(&["sync"]).ok();
     let forged = carol.build("pr", a_lock(), None, |statement| {
@@ -66,7 +66,7 @@ fn reap_cannot_tell_without_a_verified_ledger() {
     all_say(0, "at last");
     // What is known to have expired is destroyed all the same.
     ci.repo.git(&["config", "--unset", "deploy.remote"]).ok();
-    ci.deploy(&["record", "tmp-1", "--all"]).ok();
+    ci.deploy(&["record", "tmp-1", "--all", "--external"]).ok();
     world.advance("9h");
     server.git(&["update-ref", "-d", name]).ok();
     let run = ci.deploy(&["reap", "--yes"]).fails(3);
