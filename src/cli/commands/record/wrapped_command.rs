@@ -18,6 +18,7 @@ use crate::cli::deploy_runner::{
 };
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::command_line::quote_word;
 use crate::domain::entry::{
     Action, CommandStep, Deployment, Finish, RecordedResult, VerificationResult,
 };
@@ -86,15 +87,17 @@ pub(super) fn run_command(
     runner.require_uninterrupted()?;
     let started = runner.write_start(&build, &deployment, &ComponentPlans::new())?;
     let result = command.run(&started);
-    let has_failed = !result.as_ref().is_ok_and(|result| result.end.is_success());
-    let appended = command.write_finish(&started, &result).map_err(|error| {
-        // What the command did matters more than that its end is not recorded.
-        if has_failed {
-            error.with_kind(ErrorKind::Command)
-        } else {
-            error
-        }
-    })?;
+    let is_success = result.as_ref().is_ok_and(|result| result.end.is_success());
+    let appended = command
+        .write_finish(&started, &result, is_success)
+        .map_err(|error| {
+            // What the command did matters more than that its end is not recorded.
+            if is_success {
+                error
+            } else {
+                error.with_kind(ErrorKind::Command)
+            }
+        })?;
     command.report(&started, &appended, result)
 }
 
@@ -193,9 +196,9 @@ impl<'a> WrappedCommand<'a> {
         &self,
         started: &StartedRun,
         result: &Result<CommandResult, CliError>,
+        is_success: bool,
     ) -> Result<AppendedEntry, CliError> {
         let deployment = &started.deployment;
-        let is_success = result.as_ref().is_ok_and(|result| result.end.is_success());
         let results = if is_success {
             self.args.outcome.build_results(&deployment.components)?
         } else {
@@ -277,15 +280,11 @@ impl<'a> WrappedCommand<'a> {
     fn suggest_rollback(&self, deployment: &Deployment) -> Option<String> {
         let previous: BTreeSet<_> = deployment.changed().map(|change| change.from).collect();
         let commit = previous.first().copied().flatten()?;
-        let is_plain = |word: &str| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-            !word.is_empty() && word.chars().all(plain)
-        };
         let words: Vec<&str> = self
             .args
             .command
             .iter()
-            .map(|word| word.to_str().filter(|word| is_plain(word)))
+            .map(|word| word.to_str().filter(|word| quote_word(word) == **word))
             .collect::<Option<_>>()?;
         (previous.len() == 1).then(|| {
             format!(
