@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::cancellation::Cancellation;
 use super::component_checkout::ComponentCheckout;
 use super::isolation::{CommandIsolation, WritableFiles};
-use super::process::{self, CommandEnd, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program};
+use super::process::{self, CommandEnd, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program, TERM_GRACE};
 use super::saved_plan::PlanSlot;
 use crate::domain::entry::Target;
 use crate::domain::id::{CommitId, RunId};
@@ -243,6 +243,7 @@ fn read_secret(
         isolation,
         input: b"",
         timeout: Some(SECRET_TIMEOUT),
+        grace: TERM_GRACE,
         kept_bytes: MAX_SECRET_BYTES.max(MAX_KEPT_OUTPUT),
         mask: &Mask::default(),
         log: None,

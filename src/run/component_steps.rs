@@ -16,7 +16,7 @@ use super::cancellation::Cancellation;
 use super::command_env::{CommandEnv, ComponentJob, SecretPurpose};
 use super::command_log::CommandLog;
 use super::process::{
-    self, CapturedOutput, CommandEnd, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream,
+    self, CapturedOutput, CommandEnd, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream, TERM_GRACE,
 };
 use crate::clock::Deadline;
 use crate::domain::entry::{CommandStep, VerificationResult};
@@ -342,6 +342,7 @@ impl StepRunner<'_> {
             isolation: &self.command_env.isolate(job)?,
             input: b"",
             timeout: timeout.map(|span| Duration::from_secs(span.as_seconds())),
+            grace: TERM_GRACE,
             kept_bytes: MAX_KEPT_OUTPUT,
             mask: &secrets.mask,
             log: Some(&job.log),

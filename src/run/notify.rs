@@ -29,6 +29,7 @@ use crate::domain::policy::{Notify, NotifyChannel, WebhookFormat};
 /// Sends notifications about the events of a run.
 pub struct Notifier {
     channels: Vec<ChannelWorker>,
+    commands: Arc<dyn CommandRunner>,
     limits: Limits,
 }
 
@@ -61,6 +62,7 @@ impl Notifier {
         };
         Self {
             channels: notify.iter().enumerate().map(start_worker).collect(),
+            commands: Arc::clone(commands),
             limits,
         }
     }
@@ -92,11 +94,13 @@ impl Notifier {
 }
 
 impl Drop for Notifier {
-    /// Ends the threads. If [`Self::finish`] was not called, the queued messages are dropped.
+    /// Ends the threads and the commands that they run. If [`Self::finish`] was not called, the queued
+    /// messages are dropped.
     fn drop(&mut self) {
         for channel in &self.channels {
             channel.worker.finish_by(Deadline::after(Duration::ZERO));
         }
+        self.commands.cancel();
     }
 }
 

@@ -22,6 +22,7 @@ use rustix::process::Signal;
 pub use command_spec::{CommandSpec, Program};
 pub use mask::{Mask, MaskError};
 pub use output::{CapturedOutput, OutputRecorder};
+pub use termination::TERM_GRACE;
 use termination::Termination;
 
 use super::cancellation::Cancellation;
@@ -97,7 +98,7 @@ pub fn run(spec: &CommandSpec<'_>, cancellation: &Cancellation) -> io::Result<Co
     let mut output = OutputRecorder::new(spec)?;
     let stopwatch = Stopwatch::start();
     let mut running = RunningProgram::start(&mut build_command(spec)?)?;
-    let end = wait_for_end(&mut running, spec.timeout, cancellation, &mut output);
+    let end = wait_for_end(&mut running, spec, cancellation, &mut output);
     if end.is_err() {
         running.signal_group(Signal::KILL);
     }
@@ -160,11 +161,13 @@ fn write_temp_file(bytes: &[u8]) -> io::Result<File> {
 /// has. Returns why it was ended, or `None` if it ended by itself.
 fn wait_for_end(
     running: &mut RunningProgram,
-    timeout: Option<Duration>,
+    spec: &CommandSpec<'_>,
     cancellation: &Cancellation,
     output: &mut OutputRecorder<'_>,
 ) -> io::Result<Option<CommandEnd>> {
-    let deadline = timeout.map(|span| Deadline::after(time_limit("command", span)));
+    let deadline = spec
+        .timeout
+        .map(|span| Deadline::after(time_limit("command", span)));
     let mut termination: Option<(CommandEnd, Termination)> = None;
     loop {
         let is_late = deadline.is_some_and(Deadline::has_passed);
@@ -176,7 +179,7 @@ fn wait_for_end(
                 } else {
                     CommandEnd::TimedOut
                 };
-                termination = Some((end, Termination::start(running)));
+                termination = Some((end, Termination::start(running, spec.grace)));
                 false
             }
             None => running.has_ended()?,

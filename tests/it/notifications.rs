@@ -1,7 +1,10 @@
 //! Notifications of entries that no run of git-deploy writes: what another system deployed, failed
 //! checks, yanks, holds, and approvals that expire.
 
-use crate::harness::{Project, World};
+use rustix::process::Signal;
+
+use crate::harness::{Project, World, wait_for};
+use crate::run::BackgroundRun;
 
 /// Returns a project whose notifications add a line to a file, and a function that takes the lines.
 fn notified(world: &World) -> (Project<'_>, impl Fn() -> Vec<String>) {
@@ -129,4 +132,43 @@ fn holds_and_expiring_approvals_are_announced() {
             "approval-expires prod by bob in repository: |||bob approved {commit} for prod"
         )]
     );
+}
+
+/// Ignores the signals that ask it to stop, and so does the process that it starts.
+const STUBBORN: &str = "#!/bin/sh\ntrap '' INT TERM\nsleep 600 &\necho $$ $! > \"$HOME/ids.new\"\nmv \"$HOME/ids.new\" \"$HOME/ids\"\nwait\n";
+
+/// No process of a notification command that hangs is left when the command ends or is interrupted.
+#[test]
+fn a_hanging_command_does_not_outlive_the_run() {
+    for is_interrupted in [false, true] {
+        let world = World::new();
+        let script = world.path().join("notify.sh");
+        std::fs::write(&script, STUBBORN).unwrap();
+        let policy = format!(
+            "[environments]\ndev = {{ notify = \"sh {}\" }}\n",
+            script.display()
+        );
+        let project = Project::new(&world, &policy);
+        let ids = world.path().join("home/ids");
+        let read_ids = || std::fs::read_to_string(&ids).ok();
+        // On a busy machine, a short time may be over before the command has begun.
+        let mut limit = if is_interrupted { 60_000 } else { 500 };
+        while !ids.exists() {
+            let mut command = project.ci.repo.command("git-deploy");
+            command.args(["record", "dev", "--all"]);
+            command.env("GIT_DEPLOY_TEST_LIMIT", format!("notify={limit} kill=100"));
+            let run = BackgroundRun::of(&project.ci.repo, &mut command);
+            if is_interrupted {
+                wait_for("the command does not begin", read_ids);
+                run.signal(Signal::TERM);
+            }
+            let told = run.ends_with(0);
+            assert!(told.contains("was not notified of \"succeeded\""), "{told}");
+            limit *= 2;
+        }
+        for id in read_ids().unwrap().split_whitespace() {
+            let state = std::fs::read_to_string(format!("/proc/{id}/stat"));
+            assert!(state.is_err(), "{is_interrupted}: {state:?}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ use crate::ledger::writer::LedgerSnapshot;
 use crate::run::command_env::{SecretPurpose, Secrets};
 use crate::run::command_log::CommandLog;
 use crate::run::process::{
-    self, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program, Stream,
+    self, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program, Stream, TERM_GRACE,
 };
 use crate::run::{execute, outcome};
 
@@ -280,6 +280,7 @@ fn run_command(
             .context(ErrorKind::CannotTell, cannot_run())?,
         input: b"",
         timeout: None,
+        grace: TERM_GRACE,
         kept_bytes: MAX_KEPT_OUTPUT,
         mask: &secrets.mask,
         log: None,

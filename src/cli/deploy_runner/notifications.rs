@@ -1,13 +1,13 @@
 //! Sends the notifications that the policy configures.
 //!
 //! When a command ends, pending notifications get a short time to be delivered. Failed ones are
-//! reported on standard error.
+//! reported on standard error. No command of a notification outlives this program.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::cli::Ui;
@@ -20,11 +20,15 @@ use crate::run::process::{self, CapturedOutput, CommandSpec, MAX_KEPT_OUTPUT, Ma
 
 /// The time limit of a notification command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a notification command may take to end after each signal. It changes nothing that would
+/// have to be completed, as a deployment does.
+const COMMAND_GRACE: Duration = Duration::from_secs(1);
 
 /// The notifications of one deployment.
 pub(super) struct Notifications<'a> {
     ui: &'a Ui,
     notifier: OnceCell<Notifier>,
+    cancellation: Arc<Cancellation>,
 }
 
 impl<'a> Notifications<'a> {
@@ -32,6 +36,7 @@ impl<'a> Notifications<'a> {
         Self {
             ui,
             notifier: OnceCell::new(),
+            cancellation: Arc::default(),
         }
     }
 
@@ -49,6 +54,8 @@ impl<'a> Notifications<'a> {
             Arc::new(NotificationCommands {
                 folder: folder.to_owned(),
                 isolation: isolate(),
+                cancellation: Arc::clone(&self.cancellation),
+                running: RwLock::default(),
             })
         };
         self.notifier
@@ -62,6 +69,11 @@ impl Drop for Notifications<'_> {
         let Some(notifier) = self.notifier.take() else {
             return;
         };
+        // Commands have a session of their own, so a signal that ended this program would not reach
+        // them. If nothing can be listened to, they are ended at the end of the short time.
+        let _ = self
+            .cancellation
+            .listen_for_signals(Cancellation::request_kill);
         for undelivered in notifier.finish() {
             self.ui.eprint_sentence(format_args!("{undelivered}"));
         }
@@ -72,6 +84,9 @@ impl Drop for Notifications<'_> {
 struct NotificationCommands {
     folder: PathBuf,
     isolation: Result<CommandIsolation, String>,
+    cancellation: Arc<Cancellation>,
+    /// Held by every running command.
+    running: RwLock<()>,
 }
 
 impl NotificationCommands {
@@ -81,6 +96,10 @@ impl NotificationCommands {
         input: &[u8],
         variables: &BTreeMap<String, OsString>,
     ) -> Result<CapturedOutput, String> {
+        let _running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        if self.cancellation.is_killing() {
+            return Err("it was interrupted".to_owned());
+        }
         let spec = CommandSpec {
             program: Program::Shell(command.as_str()),
             folder: &self.folder,
@@ -88,15 +107,13 @@ impl NotificationCommands {
             isolation: self.isolation.as_ref().map_err(Clone::clone)?,
             input,
             timeout: Some(COMMAND_TIMEOUT),
+            grace: COMMAND_GRACE,
             kept_bytes: MAX_KEPT_OUTPUT,
             mask: &Mask::default(),
             log: None,
             on_line: None,
         };
-        // Ctrl-C does not cancel the command, so that an interrupted deployment is also reported. The
-        // timeout keeps it short.
-        let result =
-            process::run(&spec, &Cancellation::default()).map_err(|error| error.to_string())?;
+        let result = process::run(&spec, &self.cancellation).map_err(|error| error.to_string())?;
         if result.end.is_success() {
             Ok(result.output)
         } else {
@@ -125,5 +142,10 @@ impl CommandRunner for NotificationCommands {
         let output = self.run_command(command, b"", &inherit_variables())?;
         String::from_utf8(output.head)
             .map_err(|_| "the output of its command is not text".to_owned())
+    }
+
+    fn cancel(&self) {
+        self.cancellation.request_kill();
+        drop(self.running.write());
     }
 }

@@ -9,7 +9,7 @@ use super::{ComponentStep, StepRunner};
 use crate::domain::plan::{self, PlanKind, PlanOutput, TerraformPlan};
 use crate::domain::policy::ShellCommand;
 use crate::run::command_env::{ComponentJob, SecretPurpose};
-use crate::run::process::{self, CommandSpec, Mask, Program};
+use crate::run::process::{self, CommandSpec, Mask, Program, TERM_GRACE};
 use crate::run::saved_plan::PlanFile;
 
 /// The time limit for `terraform show`.
@@ -72,6 +72,7 @@ impl StepRunner<'_> {
             isolation: &self.command_env.isolate(job)?,
             input: &file.read()?,
             timeout: Some(SHOW_TIMEOUT),
+            grace: TERM_GRACE,
             kept_bytes: plan::MAX_JSON_BYTES + 1,
             // Masking would change the document. Only addresses and names of it are shown, and they
             // are masked below.

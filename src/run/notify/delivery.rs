@@ -21,6 +21,9 @@ pub trait CommandRunner: Send + Sync + 'static {
     /// Returns what a command prints, which is a secret. The error says why it failed and contains
     /// no output.
     fn read_secret(&self, command: &ShellCommand) -> Result<String, String>;
+
+    /// Ends the commands that still run, with all processes of their groups. None starts afterwards.
+    fn cancel(&self);
 }
 
 /// The time limits of a delivery.

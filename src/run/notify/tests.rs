@@ -88,6 +88,8 @@ impl CommandRunner for FakeRunner {
     fn read_secret(&self, _: &ShellCommand) -> Result<String, String> {
         self.take_failure().map(|()| self.secret.clone())
     }
+
+    fn cancel(&self) {}
 }
 
 /// Waits until a condition holds.

@@ -36,6 +36,8 @@ pub struct CommandSpec<'a> {
     pub input: &'a [u8],
     /// Its time limit, if any.
     pub timeout: Option<Duration>,
+    /// How long its process group may take to end after each signal, if it is cancelled.
+    pub grace: Duration,
     /// How many bytes of its standard output are kept in memory.
     pub kept_bytes: usize,
     /// Masks secrets in its output.

@@ -11,8 +11,8 @@ use crate::program::RunningProgram;
 /// The signals, in order. Terraform stops at `SIGINT`, writes its state and releases the lock of the
 /// state. Its providers ignore `SIGINT` but die of `SIGTERM`, and with them what they are creating.
 const SIGNALS: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::KILL];
-/// How long a process group may take to end after each signal.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long the process group of a deployment's command may take to end after each signal.
+pub const TERM_GRACE: Duration = Duration::from_secs(10);
 
 /// The number of terminations under way.
 static UNDER_WAY: Mutex<usize> = Mutex::new(0);
@@ -25,15 +25,18 @@ static UNDER_WAY: Mutex<usize> = Mutex::new(0);
 /// its end, and look alive.
 pub(super) struct Termination {
     signals: std::slice::Iter<'static, Signal>,
+    /// How long the group may take to end after each signal.
+    grace: Duration,
     deadline: Deadline,
 }
 
 impl Termination {
     /// Sends the first signal to the process group of a command.
-    pub(super) fn start(running: &RunningProgram) -> Self {
+    pub(super) fn start(running: &RunningProgram, grace: Duration) -> Self {
         adopt_orphans(|count| count + 1);
         let mut termination = Self {
             signals: SIGNALS.iter(),
+            grace,
             deadline: Deadline::after(Duration::ZERO),
         };
         termination.signal(running);
@@ -50,7 +53,7 @@ impl Termination {
             return false;
         };
         running.signal_group(*signal);
-        self.deadline = Deadline::after(time_limit("kill", GRACE));
+        self.deadline = Deadline::after(time_limit("kill", self.grace));
         true
     }
 }

@@ -39,6 +39,7 @@ impl Shell {
             input: b"",
             kept_bytes: MAX_KEPT_OUTPUT,
             timeout: None,
+            grace: TERM_GRACE,
             mask: &self.mask,
             log: None,
             on_line: None,

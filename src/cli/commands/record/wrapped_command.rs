@@ -30,7 +30,9 @@ use crate::run::caller_env::CallerEnv;
 use crate::run::command_log::CommandLog;
 use crate::run::isolation::CommandIsolation;
 use crate::run::outcome::{self, OutcomeReport, ReportedOutcome};
-use crate::run::process::{self, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream};
+use crate::run::process::{
+    self, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream, TERM_GRACE,
+};
 use crate::view::result_text;
 
 /// The name of the command's scratch folder and log.
@@ -167,6 +169,7 @@ impl<'a> WrappedCommand<'a> {
             isolation: &self.isolation,
             input: b"",
             timeout: None,
+            grace: TERM_GRACE,
             kept_bytes: MAX_KEPT_OUTPUT,
             mask,
             log: Some(&self.log),
