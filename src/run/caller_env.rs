@@ -1,5 +1,5 @@
 //! The environment of a command that `git deploy record` runs: that of the caller, without the
-//! signing key.
+//! signing key, its password, and copies of them in other variables, as they are or encoded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -21,6 +21,8 @@ pub struct CallerEnv {
     /// Replaces the secrets in output: the values of the variables that the policy calls secrets, or
     /// whose names say so.
     pub mask: Mask,
+    /// The names of other variables that were left out, because they contain the key or its password.
+    pub left_out: Vec<String>,
 }
 
 impl CallerEnv {
@@ -42,9 +44,12 @@ impl CallerEnv {
             .filter_map(|name| variables.remove(*name));
         let key_lines: Vec<Vec<u8>> = keys.flat_map(|key| list_key_lines(&key)).collect();
         // A CI system may have the key in a variable of another name, too.
-        variables.retain(|_, value| {
-            let bytes = value.as_bytes();
-            !key_lines.iter().any(|line| holds_line(bytes, line))
+        let copies = KeyCopies::new(&key_lines)?;
+        let mut left_out = Vec::new();
+        variables.retain(|name, value| {
+            let holds_key = copies.are_in(value.as_bytes());
+            left_out.extend(holds_key.then(|| name.clone()));
+            !holds_key
         });
         let is_secret = |(name, value): &(&String, &OsString)| {
             let is_declared = secrets
@@ -54,7 +59,11 @@ impl CallerEnv {
         };
         let values = variables.iter().filter(is_secret);
         let mask = Mask::new(values.map(|(_, value)| value.as_bytes()))?;
-        Ok(Self { variables, mask })
+        Ok(Self {
+            variables,
+            mask,
+            left_out,
+        })
     }
 }
 
@@ -68,10 +77,28 @@ fn list_key_lines(key: &OsStr) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Returns whether a value has this line of the key. A short password could be a part of any value.
-fn holds_line(value: &[u8], line: &[u8]) -> bool {
-    value == line
-        || line.len() >= MIN_SECRET_BYTES && value.windows(line.len()).any(|part| part == line)
+/// Finds copies of the key and of its password in values, in each form that the output of commands is
+/// masked in.
+struct KeyCopies {
+    long: Mask,
+    /// A short password could be a part of any value.
+    short: Mask,
+}
+
+impl KeyCopies {
+    fn new(key_lines: &[Vec<u8>]) -> Result<Self, MaskError> {
+        let lines = key_lines.iter().map(Vec::as_slice);
+        let (long, short): (Vec<_>, Vec<_>) =
+            lines.partition(|line| line.len() >= MIN_SECRET_BYTES);
+        Ok(Self {
+            long: Mask::new(long)?,
+            short: Mask::new(short)?,
+        })
+    }
+
+    fn are_in(&self, value: &[u8]) -> bool {
+        self.long.finds(value) || self.short.is_secret(value.trim_ascii())
+    }
 }
 
 /// Returns whether a value is long enough for a secret, and not the path of a file that has one.
@@ -81,6 +108,9 @@ fn may_be_secret(value: &OsStr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> CallerEnv {
@@ -106,8 +136,61 @@ mod tests {
         ]);
         let names: Vec<&str> = env.variables.keys().map(String::as_str).collect();
         assert_eq!(names, ["COMMENT", "EMPTY", "PATH"]);
-        let env = read(&[("GIT_DEPLOY_PASSWORD", "a"), ("PIN", "a"), ("PATH", "/a/b")]);
-        assert_eq!(env.variables.len(), 1);
+        assert_eq!(env.left_out, ["ALL", "CI_KEY", "CI_LINE", "CI_PASSWORD"]);
+        let env = read(&[
+            ("GIT_DEPLOY_PASSWORD", "a"),
+            ("PIN", "a"),
+            ("CODED", "YQ==\n"),
+            ("PATH", "/a/b"),
+            ("BOTH", "aa"),
+        ]);
+        let names: Vec<&str> = env.variables.keys().map(String::as_str).collect();
+        assert_eq!(names, ["BOTH", "PATH"]);
+    }
+
+    /// An encoded copy is a copy. The public key, which an unencrypted key contains, is none.
+    #[test]
+    fn encoded_copies_of_the_key_are_removed() {
+        let minisign::KeyPair { pk, sk } =
+            minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+        let key = sk.to_box(None).unwrap().to_string();
+        let line = key.lines().nth(1).unwrap();
+        let password = "correct-horse%battery";
+        let hex = |text: &str| {
+            let digits = text.bytes().map(|byte| format!("{byte:02x}"));
+            digits.collect::<String>()
+        };
+        let base64 = |text: &str| STANDARD.encode(text);
+        let copies = [
+            ("BASE64_FILE", base64(&key)),
+            ("BASE64_LINE", base64(line)),
+            ("BASE64_JSON", base64(&format!("{{\"key\": \"{line}\"}}"))),
+            ("HEX_LINE", hex(line)),
+            ("JSON", format!("{{\"key\": {}}}", serde_json::json!(key))),
+            ("ONE_LINE", key.replace('\n', "\\n")),
+            ("FOLDED", line.replace("AAAA", "AA\n  AA")),
+            ("BASE64_PASSWORD", base64(password)),
+            ("HEX_PASSWORD", hex(password)),
+            ("URL", "https://x/?p=correct-horse%25battery".to_owned()),
+        ];
+        let others = [
+            ("PUBLIC_KEY", pk.to_base64()),
+            ("PUBLIC_FILE", pk.to_box().unwrap().to_string()),
+            ("HASH", hex(&"\0\u{1}x".repeat(10))),
+        ];
+        let fixed = [
+            ("GIT_DEPLOY_KEY", key.as_str()),
+            ("GIT_DEPLOY_PASSWORD", password),
+        ];
+        let variables = copies
+            .iter()
+            .chain(&others)
+            .map(|(name, value)| (*name, value.as_str()));
+        let env = read(&variables.chain(fixed).collect::<Vec<_>>());
+        let mut names = copies.map(|(name, _)| name);
+        names.sort_unstable();
+        assert_eq!(env.left_out, names);
+        assert_eq!(env.variables.len(), others.len());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `git deploy record ENV -- COMMAND`: the command runs only if the rules allow the deployment, and
 //! the ledger says what became of it.
 
+use base64::Engine as _;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -281,6 +282,8 @@ fn the_command_gets_no_key_and_its_secrets_are_masked() {
     let mut shell = repo.command("sh");
     shell.args(["-c", "git-deploy record dev -- ./deploy.sh; exit $?"]);
     shell.env("GIT_DEPLOY_KEY", &key).env("CI_SIGNING", &key);
+    let encoded = base64::engine::general_purpose::STANDARD.encode(&key);
+    shell.env("CI_ENCODED", &encoded);
     shell
         .env("API_TOKEN", "s3cret-of-the-team")
         .env("REGION", "eu-west-1");
@@ -289,9 +292,12 @@ fn the_command_gets_no_key_and_its_secrets_are_masked() {
         .into_owned();
     assert!(seen.contains("API_TOKEN=s3cret-of-the-team") && seen.contains("REGION=eu-west-1"));
     assert!(
-        !seen.contains(secret) && !seen.contains("GIT_DEPLOY_KEY"),
+        !seen.contains(secret) && !seen.contains(&encoded) && !seen.contains("GIT_DEPLOY_KEY"),
         "{seen}"
     );
+    let left_out = "CI_ENCODED, CI_SIGNING, which contain the signing key";
+    assert!(run.words_of_err().contains(left_out), "{run}");
+    assert_eq!(run.err().matches("CI_ENCODED").count(), 1, "{run}");
     for text in [format!("{}\n{}", run.text(), run.err()), read_log(&project)] {
         assert!(
             text.contains("token ***") && text.contains("region eu-west-1"),

@@ -45,12 +45,26 @@ impl Mask {
         })
     }
 
+    /// Returns whether bytes contain a secret, in any form that is masked.
+    pub fn finds(&self, bytes: &[u8]) -> bool {
+        self.mask_bytes(bytes) != bytes
+    }
+
+    /// Returns whether bytes are a secret, in any form that is masked, and nothing else.
+    pub fn is_secret(&self, bytes: &[u8]) -> bool {
+        self.finds(bytes) && self.mask_bytes(bytes) == REPLACEMENT
+    }
+
     /// Returns the text with all secrets replaced.
     pub fn mask_text(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.mask_bytes(text.as_bytes())).into_owned()
+    }
+
+    fn mask_bytes(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = MaskStream::new(self);
-        let mut masked = stream.push(text.as_bytes());
+        let mut masked = stream.push(bytes);
         masked.extend(stream.finish());
-        String::from_utf8_lossy(&masked).into_owned()
+        masked
     }
 
     /// Returns a line of masked output that is safe to show: without escape sequences and with tabs

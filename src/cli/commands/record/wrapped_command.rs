@@ -25,6 +25,7 @@ use crate::domain::entry::{
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
+use crate::domain::text::sanitize;
 use crate::ledger::writer::{AppendedEntry, LedgerSnapshot};
 use crate::run::caller_env::CallerEnv;
 use crate::run::command_log::CommandLog;
@@ -133,6 +134,7 @@ impl<'a> WrappedCommand<'a> {
             .collect();
         let mut caller_env =
             CallerEnv::read(&secrets).context(ErrorKind::CannotTell, cannot_run)?;
+        report_left_out(runner.ui, &caller_env.left_out);
         let isolation = preparation
             .isolate_command(deployment, &scratch)
             .context(ErrorKind::CannotTell, cannot_run)?;
@@ -298,6 +300,23 @@ impl<'a> WrappedCommand<'a> {
             )
         })
     }
+}
+
+/// Says which variables the command does not get.
+fn report_left_out(ui: &Ui, names: &[String]) {
+    if names.is_empty() {
+        return;
+    }
+    let names: Vec<String> = names.iter().map(|name| sanitize(name)).collect();
+    let verb = if names.len() == 1 {
+        "contains"
+    } else {
+        "contain"
+    };
+    ui.eprint_sentence(format_args!(
+        "Not passed to the command: {}, which {verb} the signing key or its password.",
+        names.join(", ")
+    ));
 }
 
 /// Returns the results of a deployment whose command failed: every component may be affected.
