@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::domain::text::sanitize;
 use crate::domain::verdict::{Decision, Verdict};
 use crate::git;
+use crate::ledger::sync::SyncError;
 use crate::view::{verdict, wrap};
 
 /// The kind of error, which determines the exit code.
@@ -121,14 +122,13 @@ impl CliError {
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let source = source.into();
+        let git_error = find_git_error(&*source);
         // The hints for a lock are the same in every command.
-        let lock = match source.downcast_ref::<git::Error>() {
+        let lock = match git_error {
             Some(git::Error::Locked(lock)) => Some(lock.clone()),
             _ => None,
         };
-        let removal = source
-            .downcast_ref::<git::Error>()
-            .and_then(git::Error::removal);
+        let removal = git_error.and_then(git::Error::removal);
         self.source = Some(source);
         let error = removal.into_iter().fold(self, Self::hint);
         match lock {
@@ -279,6 +279,22 @@ impl<T, E: Into<Box<dyn Error + Send + Sync>>> ErrorContext<T> for Result<T, E> 
     fn context(self, kind: ErrorKind, message: impl Into<String>) -> Result<T, CliError> {
         self.map_err(|error| CliError::new(kind, message).because(error))
     }
+}
+
+/// Returns the error of git in a chain of causes.
+fn find_git_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e git::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let in_sync = match error.downcast_ref::<SyncError>() {
+            Some(SyncError::Git(error)) => Some(error),
+            _ => None,
+        };
+        if let Some(found) = error.downcast_ref::<git::Error>().or(in_sync) {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::packed_refs::PackedRefsFault;
 use crate::domain::command_line::quote_word;
 use crate::domain::id::Oid;
 use crate::domain::text::sanitize;
@@ -133,13 +134,13 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A line of `packed-refs` is malformed, so that it is unknown which refs exist.
-    #[error("line {line} of {} is not a ref", path.display())]
+    /// `packed-refs` is malformed, so that it is unknown which refs exist.
+    #[error("cannot tell which refs exist: {}", fault.describe(path))]
     PackedRefs {
         /// The file.
         path: PathBuf,
-        /// The number of the line, from 1.
-        line: usize,
+        /// What is wrong with it.
+        fault: PackedRefsFault,
     },
     /// Another writer moved the ref first.
     #[error("another process moved the ref {name} in the meantime")]
@@ -296,6 +297,7 @@ impl Error {
     }
 
     /// Returns the command that removes what is broken in the repository, if a user can remove it.
+    /// `git deploy sync` then brings what is missing.
     ///
     /// Git's own commands refuse to delete a ref whose file is malformed, but not one whose object
     /// is missing.
@@ -305,10 +307,7 @@ impl Error {
             Self::BrokenTarget { name, .. } => {
                 Some(format!("git update-ref --no-deref -d {}", quote_word(name)))
             }
-            Self::PackedRefs { path, line } => Some(format!(
-                "sed -i.bak {line}d {}",
-                quote_word(&path.display().to_string())
-            )),
+            Self::PackedRefs { path, fault } => Some(fault.suggest_repair(path)),
             _ => None,
         }
     }

@@ -1,6 +1,8 @@
 //! Fetches from a remote. A ref that is broken, here or there, stops only what needs it: git itself
 //! stops at it.
 
+use std::collections::BTreeMap;
+
 use super::error::{Error, Result};
 use super::refs::is_valid_ref_name;
 use super::repo::Repository;
@@ -13,6 +15,15 @@ const NEGOTIATION: &str = "fetch.negotiationAlgorithm=skipping";
 
 /// The most refs of a remote with missing objects that are left out: it names one at a time.
 const MAX_MISSING_OBJECTS: usize = 10;
+
+/// Who removes refs here that the remote no longer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pruning {
+    /// Git, as part of the fetch.
+    ByGit,
+    /// They are removed already.
+    Done,
+}
 
 impl Repository {
     /// Fetches refspecs from a remote (a name or an address). Also removes local targets that the
@@ -75,7 +86,7 @@ impl Repository {
     /// alone and fetches the others. Returns those of the remote.
     fn fetch_refs(&self, remote: &str, refspecs: &[&str]) -> Result<Vec<String>> {
         self.store_empty_tree()?;
-        let mut failure = match self.run_fetch(remote, refspecs, &[], &[]) {
+        let mut failure = match self.run_fetch(remote, refspecs, &[], &[], Pruning::ByGit) {
             Err(failure @ Error::CommandFailed { .. }) => failure,
             result => return result.map(|()| Vec::new()),
         };
@@ -93,7 +104,13 @@ impl Repository {
                 break;
             }
             there.extend(new);
-            failure = match self.run_fetch(remote, refspecs, &here, &there) {
+            // Git stops before it fetches if it cannot remove what the remote lacks.
+            let pruning = if self.prune(refspecs, &listed) {
+                Pruning::Done
+            } else {
+                Pruning::ByGit
+            };
+            failure = match self.run_fetch(remote, refspecs, &here, &there, pruning) {
                 Err(failure @ Error::CommandFailed { .. }) => failure,
                 result => return result.map(|()| there),
             };
@@ -128,6 +145,30 @@ impl Repository {
             .collect()
     }
 
+    /// Removes the targets of refspecs that the remote does not list, as git does, if git cannot: it
+    /// stops at a file there with a name that it does not allow. Returns whether that was done.
+    fn prune(&self, refspecs: &[&str], listed: &BTreeMap<String, Oid>) -> bool {
+        let misnamed = self.find_misnamed_refs();
+        let is_blocking = |name: &str| find_source(refspecs, name).is_some();
+        let blocks =
+            |error: &Error| matches!(error, Error::BrokenRef { name, .. } if is_blocking(name));
+        // A remote without refs is not one that has answered.
+        if listed.is_empty() || !misnamed.iter().any(blocks) {
+            return false;
+        }
+        for present in self.list_all_refs("refs/").unwrap_or_default() {
+            let source = find_source(refspecs, &present.name);
+            if present.target.is_ok() && source.is_some_and(|it| !listed.contains_key(&it)) {
+                // If this fails, the ref stays until the next fetch.
+                let _ = self
+                    .git("update-ref")
+                    .args(["--no-deref", "-d", &present.name])
+                    .run();
+            }
+        }
+        true
+    }
+
     /// Runs `git fetch` once, without the refs that are broken here or on the remote.
     fn run_fetch(
         &self,
@@ -135,6 +176,7 @@ impl Repository {
         refspecs: &[&str],
         here: &[String],
         there: &[String],
+        pruning: Pruning,
     ) -> Result<()> {
         // Otherwise git stops at the first ref whose object it cannot read.
         let hidden = here.iter().map(|name| format!("fetch.hideRefs={name}"));
@@ -151,7 +193,10 @@ impl Repository {
         self.git_with_settings(&settings, "fetch")
             .args([
                 "--quiet",
-                "--prune",
+                match pruning {
+                    Pruning::ByGit => "--prune",
+                    Pruning::Done => "--no-prune",
+                },
                 "--no-tags",
                 "--no-recurse-submodules",
                 "--no-write-fetch-head",

@@ -36,6 +36,8 @@ pub(super) struct SharedState {
     pub(super) trees: Cache<Oid, Arc<[u8]>>,
     /// The folder that git commands use while the configuration is frozen.
     pub(super) frozen: Mutex<Option<Arc<FrozenFolder>>>,
+    /// The version of `packed-refs` that was found to be valid.
+    pub(super) checked_packed_refs: Mutex<Option<[i128; 4]>>,
     /// A value that the ledger layer keeps with the repository.
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
 }
@@ -114,6 +116,7 @@ impl Repository {
                 quarantine,
                 trees: Cache::new(TREE_CACHE),
                 frozen: Mutex::default(),
+                checked_packed_refs: Mutex::default(),
                 attachment: OnceLock::new(),
             }),
         )
