@@ -4,6 +4,7 @@
 mod bare_repositories;
 mod expired_environments;
 mod new_clones;
+mod other_ledgers;
 mod replaced_projects;
 
 use std::path::PathBuf;
