@@ -237,6 +237,7 @@ impl LedgerGenerator<'_> {
                 "bob",
                 Some(Action::Lock(Lock {
                     component: None,
+                    until: None,
                     reason,
                 })),
             ));

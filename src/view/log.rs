@@ -61,6 +61,9 @@ pub struct LogEntry {
     /// The comment or reason of an entry that is not a deployment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+    /// When the approval, lock or environment expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Time>,
     /// The components that the entry deploys.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<EntryComponent>,
@@ -130,6 +133,7 @@ pub fn describe_entry(
         command,
         exit_status,
         comment: comment.filter(|_| !is_deployment).map(str::to_owned),
+        expires: statement.expires(),
         components: entry_components(statement),
         approved_by: statement.approved_by().to_vec(),
         break_glass: statement.break_glass().cloned(),

@@ -94,6 +94,7 @@ mod tests {
         prod.lock = Some(LockInfo {
             by: "bob".parse().unwrap(),
             at: "2026-03-05T09:55:00Z".parse().unwrap(),
+            until: Some("2026-03-05T12:00:00Z".parse().unwrap()),
             reason: "incident 4711".parse().unwrap(),
         });
         StatusReport {
@@ -123,7 +124,7 @@ mod tests {
              qa           –          –        –        nothing yet                 –\n\
              prod         api        1.4.1    8f3c2a1  unhealthy        10:00  ci  12\n             \
                           web        2.0.0    8f3c2a1  deploying 2.0.1  10:00  ci  12\n  \
-               prod is locked by bob: \"incident 4711\" (09:55)\n\
+               prod is locked by bob: \"incident 4711\" (09:55, ends 12:00)\n\
              fetched 09:57 (update: git deploy sync)"
         );
         let mut some = sample();

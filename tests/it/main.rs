@@ -24,6 +24,7 @@ mod deleted_tags;
 mod demo;
 mod deployment_notes;
 mod diff;
+mod ending_locks;
 mod ephemeral;
 mod external_deployments;
 mod failed_init;

@@ -5,6 +5,7 @@ pub mod environment;
 pub mod global;
 pub mod inputs;
 pub mod metadata;
+pub mod moment;
 pub mod outcome;
 pub mod reason;
 pub mod run;

@@ -2,11 +2,11 @@
 
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::EnvArg;
+use crate::cli::args::moment::Moment;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::entry::{Action, Expire};
 use crate::domain::text::Line;
-use crate::domain::time::{Span, Time};
 use crate::ledger::writer::EntryDraft;
 
 /// Change when an ephemeral environment expires
@@ -25,7 +25,8 @@ pub struct Args {
     /// The environment. May be left out in a CI job of a change request: WHEN then comes first
     #[arg(value_name = "ENV|WHEN", required = true)]
     first: String,
-    /// The new expiry: +4h from now, or a time such as 2026-03-05T18:00:00Z
+    /// The new expiry: +4h from now, a day such as 2026-03-05, or a time such as
+    /// 2026-03-05T18:00:00Z
     #[arg(value_name = "WHEN")]
     second: Option<String>,
     /// A comment for the entry
@@ -35,13 +36,6 @@ pub struct Args {
     write: WriteArgs,
 }
 
-/// A new expiry as it was typed: a span from now, or a time.
-#[derive(Clone, Copy)]
-enum NewExpiry {
-    After(Span),
-    At(Time),
-}
-
 /// Writes the new expiry of an environment.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
@@ -49,23 +43,15 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         Some(when) => (Some(args.first.clone()), when),
         None => (None, &args.first),
     };
-    let when = parse_expiry(when).ok_or_else(|| {
-        CliError::new(
-            ErrorKind::Usage,
-            format!(
-                "{when:?} is neither a span such as +4h nor a time such as 2026-03-05T18:00:00Z"
-            ),
-        )
-        .hint("git deploy expire ENV +4h")
+    let when: Moment = when.parse().map_err(|why| {
+        CliError::new(ErrorKind::Usage, format!("{when:?} is {why}"))
+            .hint("git deploy expire ENV +4h")
     })?;
     let name = EnvArg::new(env).find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
     let appended =
         workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
-            let expires = match when {
-                NewExpiry::After(span) => ui.now().max(snapshot.tip.chain.at).plus(span),
-                NewExpiry::At(time) => time,
-            };
+            let expires = when.after(ui.now().max(snapshot.tip.chain.at));
             let expire = Expire {
                 expires,
                 comment: args.message.clone(),
@@ -77,14 +63,4 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     let sentence = format!("{name} expires {}.", ui.format_time(expire.expires));
     append_report::report_entry(ui, &sentence, &appended)
-}
-
-/// Parses a span, with or without `+`, or a time.
-fn parse_expiry(text: &str) -> Option<NewExpiry> {
-    let span = text
-        .strip_prefix('+')
-        .unwrap_or(text)
-        .parse()
-        .map(NewExpiry::After);
-    span.or_else(|_| text.parse().map(NewExpiry::At)).ok()
 }

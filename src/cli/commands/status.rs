@@ -213,7 +213,7 @@ impl StatusReader<'_> {
         let tip = branch.and_then(|branch| repository.branch_tip(remote, branch).ok().flatten());
         let state = snapshot.state();
         let is_shown = |name: &ComponentName| self.component.is_none_or(|only| name == only);
-        let mut components = list_components(state);
+        let mut components = list_components(state, self.now);
         components.retain(|it| is_shown(&it.component));
         for status in &mut components {
             let yanks = self.yanks;
@@ -251,7 +251,7 @@ impl StatusReader<'_> {
             branch: own_branch
                 .filter(|branch| Some(*branch) != self.branch)
                 .map(str::to_owned),
-            lock: state.lock().and_then(describe_lock),
+            lock: state.lock(None, self.now).and_then(describe_lock),
             expires: state.expires(),
             expired: state.expires().is_some_and(|end| end <= self.now),
             undeclared,

@@ -103,7 +103,8 @@ impl Statement {
         self.action.environment_body()?.break_glass()
     }
 
-    /// Returns the expiry time that it sets, for an approval or for an ephemeral environment.
+    /// Returns the expiry time that it sets, for an approval, a lock or an
+    /// ephemeral environment.
     pub fn expires(&self) -> Option<Time> {
         self.action.environment_body()?.expires()
     }

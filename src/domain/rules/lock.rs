@@ -1,5 +1,5 @@
 //! The rule `lock`: neither the environment nor a component that the deployment touches is locked
-//! or has an unfinished run.
+//! or has an unfinished run. A lock that has ended does not count.
 //!
 //! A rollback ignores locks that a machine set, so that an automatic lock after an alert never
 //! blocks it.
@@ -19,7 +19,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Lock,
     name: "lock",
-    description: "Neither the environment nor a deployed component is locked, and no unfinished run changes the same components. A rollback ignores locks that a machine set.",
+    description: "Neither the environment nor a deployed component is locked, and no unfinished run changes the same components. A lock with an end (`git deploy lock --until`) holds until then. A rollback ignores locks that a machine set.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -52,7 +52,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         deployment.kind != DeploymentKind::Rollback || is_by_person(ctx, lock)
     };
     let mut violations = Vec::new();
-    if let Some(lock) = env_state.lock().filter(blocks) {
+    if let Some(lock) = env_state.lock(None, ctx.now).filter(blocks) {
         violations.push(
             refuse_locked(&environment_label, lock)
                 .remedy(format!("git deploy unlock {environment_label}")),
@@ -64,7 +64,8 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         .flat_map(|change| ctx.policy.names_of(&change.target.component))
         .collect();
     for component in &components {
-        if let Some(lock) = env_state.component_lock(component).filter(blocks) {
+        let lock = env_state.lock(Some(component), ctx.now);
+        if let Some(lock) = lock.filter(blocks) {
             let object = format!("{component} in {environment_label}");
             violations.push(refuse_locked(&object, lock).remedy(format!(
                 "git deploy unlock {environment_label} --component {component}"
@@ -152,14 +153,15 @@ fn is_by_person(ctx: &Context<'_>, lock: &StoredEntry) -> bool {
 
 fn refuse_locked(object: &str, lock: &StoredEntry) -> Check {
     let statement = &lock.statement;
-    let reason = match &statement.action {
-        Action::Lock(it) => it.reason.as_str(),
-        _ => "",
+    let (reason, until) = match &statement.action {
+        Action::Lock(it) => (it.reason.as_str(), it.until),
+        _ => ("", None),
     };
+    let until = until.map_or_else(String::new, |until| format!(" until {until}"));
     Check::fail(
         Rule::Lock,
         format!(
-            "{object} is locked by {} since {}: {reason}",
+            "{object} is locked by {} since {}{until}: {reason}",
             statement.by, statement.at
         ),
     )
@@ -172,12 +174,14 @@ mod tests {
     use crate::domain::rules::testing::{
         Case, change, deploy, deployment, finish, parse, ran, record, start,
     };
+    use crate::domain::time::{Span, Time};
 
     const POLICY: &str = "[environments]\nprod = {}\n[environments.\"pr-*\"]\nephemeral = { ttl = \"8h\", limit = 2 }\n[components]\napi = { paths = [\"api/**\"] }\nweb = { paths = [\"web/**\"] }\n";
 
     fn lock(component: Option<&str>) -> Action {
         Action::Lock(Lock {
             component: component.map(parse),
+            until: None,
             reason: parse("incident 4711"),
         })
     }
@@ -229,6 +233,42 @@ mod tests {
         let mut blind = part("web");
         blind.facts.state = Some(Err("unreadable".to_owned()));
         blind.unknown(Rule::Lock, "unreadable");
+    }
+
+    /// A lock with an end holds before it and not from then on, by the clock of the evaluation and not
+    /// by the time that the entry states.
+    #[test]
+    fn ends() {
+        let until: Time = parse("2026-03-05T10:00:00Z");
+        let second = Span::from_seconds(1);
+        for component in [None, Some("api")] {
+            let mut lock = lock(component);
+            if let Action::Lock(lock) = &mut lock {
+                lock.until = Some(until);
+            }
+            let history = vec![("bob", lock)];
+            for (now, holds) in [
+                (until.minus(second), true),
+                (until, false),
+                (until.plus(second), false),
+            ] {
+                let mut case = Case::after(
+                    POLICY,
+                    "prod",
+                    history.clone(),
+                    "alice",
+                    deploy("api", 1, None),
+                );
+                case.now = now;
+                case.statement.at = until;
+                if holds {
+                    let words = "is locked by bob since 2026-03-05T09:59:00Z until 2026-03-05T10:00:00Z: incident 4711";
+                    drop(case.fails(Rule::Lock, words));
+                } else {
+                    case.passes(Rule::Lock);
+                }
+            }
+        }
     }
 
     /// A rollback ignores a machine's lock, but not that of a person, listed or not.

@@ -109,25 +109,39 @@ fn check_revoke(ctx: &Context<'_>, env_state: EnvState<'_>, revoke: &Revoke) -> 
 fn check_lock(ctx: &Context<'_>, env_state: EnvState<'_>, lock: &Lock) -> Vec<Check> {
     let locked = describe_lock(ctx, lock.component.as_ref());
     require(
-        !is_locked(env_state, lock),
+        env_state.lock(lock.component.as_ref(), ctx.now).is_none(),
         &format!("{locked} is already locked"),
     )
 }
 
-/// Checks that the lock or hold that is to be removed exists.
+/// Checks that the lock or holds that are to be removed exist.
 fn check_unlock(ctx: &Context<'_>, env_state: EnvState<'_>, unlock: &Unlock) -> Vec<Check> {
-    let missing = match unlock.commit {
-        Some(commit) => format!(
+    if let Some(commit) = unlock.commit {
+        let mut holds = unlock.holds.iter();
+        let missing = format!(
             "{} is not on hold in {}",
             commit.short(),
             ctx.environment_label()
-        ),
-        None => format!(
-            "{} is not locked",
-            describe_lock(ctx, unlock.component.as_ref())
-        ),
-    };
-    require(has_lock_or_hold(env_state, unlock), &missing)
+        );
+        return require(
+            holds.all(|hold| env_state.hold(&hold.component, hold.content).is_some()),
+            &missing,
+        );
+    }
+    let component = unlock.component.as_ref();
+    let object = describe_lock(ctx, component);
+    match env_state.lock_entry(component).map(|it| &it.statement) {
+        None => vec![fail(format!("{object} is not locked"))],
+        Some(locked) => match &locked.action {
+            Action::Lock(lock) => Vec::from_iter(lock.ended(ctx.now).map(|until| {
+                fail(format!(
+                    "{object} is no longer locked: the lock of {} ended at {until}",
+                    locked.by
+                ))
+            })),
+            _ => Vec::new(),
+        },
+    }
 }
 
 /// Names what a lock is for: an environment, or a component in it.
@@ -203,32 +217,6 @@ fn has_approval(env_state: EnvState<'_>, revoke: &Revoke) -> bool {
     env_state
         .approvals()
         .any(|(commit, _, entry)| commit == revoke.commit && entry.statement.by == revoke.approver)
-}
-
-/// Returns whether the environment or component that a lock is for is already locked.
-fn is_locked(env_state: EnvState<'_>, lock: &Lock) -> bool {
-    lock.component
-        .as_ref()
-        .map_or(env_state.lock(), |component| {
-            env_state.component_lock(component)
-        })
-        .is_some()
-}
-
-fn has_lock_or_hold(env_state: EnvState<'_>, unlock: &Unlock) -> bool {
-    if unlock.commit.is_some() {
-        return unlock
-            .holds
-            .iter()
-            .all(|hold| env_state.hold(&hold.component, hold.content).is_some());
-    }
-    unlock
-        .component
-        .as_ref()
-        .map_or(env_state.lock(), |component| {
-            env_state.component_lock(component)
-        })
-        .is_some()
 }
 
 fn is_yanked(state: &State, yank: &Yank) -> bool {

@@ -93,6 +93,7 @@ mod tests {
     fn lock() -> Action {
         Action::Lock(crate::domain::entry::Lock {
             component: None,
+            until: None,
             reason: parse("incident"),
         })
     }

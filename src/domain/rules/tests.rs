@@ -228,6 +228,7 @@ fn rows() {
     assert!(
         faced(&Action::Lock(Lock {
             component: None,
+            until: None,
             reason: parse("x")
         }))
         .is_empty()

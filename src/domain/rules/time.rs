@@ -90,18 +90,23 @@ fn check_commit_dates(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
         .collect()
 }
 
-/// Checks that an expiry is after the entry.
+/// Checks that an approval, a lock or an environment ends after the entry.
 fn check_expiry(statement: &Statement) -> Option<Check> {
     let expires = statement.expires()?;
-    (expires <= statement.at).then(|| fail(format!("it expires at {expires}, before it begins")))
+    (expires <= statement.at).then(|| {
+        fail(format!(
+            "it would end at {expires}: a time after {} is required",
+            statement.at
+        ))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entry::Action;
+    use crate::domain::entry::{Action, Lock};
     use crate::domain::rules::CommitFact;
-    use crate::domain::rules::testing::{Case, approve, commit, deploy, entry_time};
+    use crate::domain::rules::testing::{Case, approve, commit, deploy, entry_time, parse};
     use crate::domain::time::Span;
 
     const POLICY: &str = "[environments]\nprod = { approvals = 1 }\n";
@@ -176,15 +181,35 @@ mod tests {
         case.unknown(Rule::Time, "not read");
     }
 
-    /// An approval that has expired when it is given is refused.
+    /// An approval or a lock that has ended when it is written is refused.
     #[test]
     fn expires_later() {
-        let mut case = Case::new(POLICY, "prod", "bob", approve(1, &["catalogue"]));
-        case.passes(Rule::Time);
-        let Action::Approve(approve) = &mut case.statement.action else {
-            panic!("not an approval")
+        let second = Span::from_seconds(1);
+        let lock = |until| {
+            Action::Lock(Lock {
+                component: None,
+                until,
+                reason: parse("x"),
+            })
         };
-        approve.expires = entry_time();
-        case.fails(Rule::Time, "before it begins");
+        Case::new(POLICY, "prod", "bob", lock(None)).passes(Rule::Time);
+        for (end, is_later) in [
+            (entry_time().minus(second), false),
+            (entry_time(), false),
+            (entry_time().plus(second), true),
+        ] {
+            let mut approval = approve(1, &["catalogue"]);
+            if let Action::Approve(approval) = &mut approval {
+                approval.expires = end;
+            }
+            for action in [approval, lock(Some(end))] {
+                let case = Case::new(POLICY, "prod", "bob", action);
+                if is_later {
+                    case.passes(Rule::Time);
+                } else {
+                    drop(case.fails(Rule::Time, "it would end at"));
+                }
+            }
+        }
     }
 }

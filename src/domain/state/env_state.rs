@@ -181,14 +181,25 @@ impl<'a> EnvState<'a> {
             || self.run_changing(component).is_some()
     }
 
-    /// Returns the entry that locked a component.
-    pub fn component_lock(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
-        self.entry(SlotKey::ComponentLock(component.clone()))
+    /// Returns the entry that locked a component or, without one, the whole environment. The lock
+    /// may have ended since.
+    pub fn lock_entry(self, component: Option<&ComponentName>) -> Option<&'a Arc<StoredEntry>> {
+        let key = component.cloned();
+        self.entry(key.map_or(SlotKey::Lock, SlotKey::ComponentLock))
     }
 
-    /// Returns the entry that locked the whole environment.
-    pub fn lock(self) -> Option<&'a Arc<StoredEntry>> {
-        self.entry(SlotKey::Lock)
+    /// Returns the entry that locked a component or, without one, the whole environment, unless the
+    /// lock has ended by this time.
+    pub fn lock(
+        self,
+        component: Option<&ComponentName>,
+        now: Time,
+    ) -> Option<&'a Arc<StoredEntry>> {
+        let has_ended = |entry: &StoredEntry| match &entry.statement.action {
+            Action::Lock(lock) => lock.ended(now).is_some(),
+            _ => false,
+        };
+        self.lock_entry(component).filter(|entry| !has_ended(entry))
     }
 
     /// Returns the entry that set the environment's current expiry.

@@ -54,6 +54,7 @@ fn verified(component: &str, commit: CommitId) -> Action {
 fn lock() -> Action {
     Action::Lock(Lock {
         component: None,
+        until: None,
         reason: parse("no"),
     })
 }

@@ -25,6 +25,7 @@ struct World {
 fn lock(name: &str) -> EntryDraft {
     Action::Lock(Lock {
         component: Some(parse(name)),
+        until: None,
         reason: parse("an incident"),
     })
     .into()

@@ -46,6 +46,7 @@ pub fn script(code: &[Code]) -> Vec<Step> {
     steps.extend(more_runs(one, two, three));
     steps.extend(ephemeral(two));
     steps.extend(policy(one));
+    steps.push(ending_lock());
     steps
 }
 
@@ -180,6 +181,12 @@ fn locks_and_approvals(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
             )),
         ),
     ]
+}
+
+fn ending_lock() -> Step {
+    let fields =
+        json!({ "component": "api", "until": "2026-03-06T08:00:00Z", "reason": "load test" });
+    prod("bob", Action::Lock(read(fields)))
 }
 
 fn runs(one: &Code, two: &Code, _: &Code) -> Vec<Step> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::deployment_spec::Selection;
+use crate::clock;
 use crate::domain::entry::ComponentChange;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
@@ -32,7 +33,9 @@ pub(super) fn find_block_reason(
     if let Some(run) = env_state.run_changing(component) {
         return Some(BlockReason::BeingDeployed(run.sequence));
     }
-    if env_state.lock().is_some() || env_state.component_lock(component).is_some() {
+    let now = clock::now();
+    let is_locked = |component| env_state.lock(component, now).is_some();
+    if is_locked(None) || is_locked(Some(component)) {
         return Some(BlockReason::Locked);
     }
     let is_on_hold = |content| env_state.hold(component, content).is_some();

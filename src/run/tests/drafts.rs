@@ -223,6 +223,7 @@ impl Drafter<'_> {
                 )?;
                 Action::Lock(Lock {
                     component,
+                    until: None,
                     reason: parse("an incident"),
                 })
             }
@@ -435,9 +436,9 @@ impl Drafter<'_> {
         let names = self.policy.component_names();
         let locked = names
             .into_iter()
-            .filter(|name| env_state.component_lock(name).is_some())
+            .filter(|name| env_state.lock_entry(Some(name)).is_some())
             .map(Some);
-        let component = self.pick(locked.chain(env_state.lock().map(|_| None)))?;
+        let component = self.pick(locked.chain(env_state.lock_entry(None).map(|_| None)))?;
         Ok(Action::Unlock(Unlock {
             component,
             commit: None,

@@ -38,8 +38,10 @@ fn style_warning(text: impl AsRef<str>) -> Cell {
 fn add_locks(table: &mut Table, environment: &EnvironmentStatus, when: &dyn Fn(Time) -> String) {
     let name = &environment.name;
     let locked = |subject: &str, lock: &LockInfo| {
+        let ends = |until| format!(", ends {}", when(until));
+        let end = lock.until.map(ends).unwrap_or_default();
         style_warning(format!(
-            "{subject} is locked by {}: \"{}\" ({})",
+            "{subject} is locked by {}: \"{}\" ({}{end})",
             lock.by,
             lock.reason,
             when(lock.at)

@@ -291,6 +291,9 @@ pub struct LockInfo {
     pub by: Person,
     /// When it was locked.
     pub at: Time,
+    /// When the lock ends; absent if it holds until it is removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
     /// The reason.
     pub reason: Line,
 }

@@ -280,6 +280,7 @@ impl<'w> Member<'w> {
 pub fn a_lock() -> Action {
     Action::Lock(Lock {
         component: None,
+        until: None,
         reason: "incident".parse().unwrap(),
     })
 }

@@ -406,6 +406,7 @@ fn made<'p, 'w>(project: &'p Project<'w>) -> Vec<(&'p Member<'w>, &'static str, 
     // Three in a row, of which each needs the one before it.
     let of_demo = Action::Lock(Lock {
         component: Some("demo".parse().unwrap()),
+        until: None,
         reason: "hot".parse().unwrap(),
     });
     let unlock = Unlock {

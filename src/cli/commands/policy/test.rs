@@ -3,13 +3,13 @@
 use clap::builder::RangedU64ValueParser;
 
 use super::difference::read_policy_text;
+use crate::cli::args::moment::Moment;
 use crate::cli::policy_file::ProposedPolicy;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::clock;
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
-use crate::domain::time::{Span, Time};
+use crate::domain::time::Time;
 use crate::run::replay::{self, DecisionCounts, ReplayCase, ReplayResult, ReplaySpec};
 use crate::view::replay::{self as view, ReplayReport};
 
@@ -29,31 +29,22 @@ pub(in crate::cli) struct TestArgs {
     #[arg(value_name = "FILE|REV")]
     source: Option<String>,
     /// Only deployments since WHEN: a span such as 90d, a day such as 2026-03-05, or a time
-    #[arg(long, value_name = "WHEN", value_parser = parse_since)]
-    since: Option<Time>,
+    #[arg(long, value_name = "WHEN")]
+    since: Option<Moment>,
     /// List up to N deployments of each kind, newest first. All are counted
     #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 20, value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     number: usize,
-}
-
-/// Parses a span, which counts back from now, or a time, or a day, which begins at midnight UTC.
-fn parse_since(text: &str) -> Result<Time, String> {
-    if let Ok(span) = text.parse::<Span>() {
-        return Ok(clock::now().minus(span));
-    }
-    text.parse()
-        .or_else(|_| format!("{text}T00:00:00Z").parse())
-        .map_err(|_| "neither a span such as 90d, nor a day such as 2026-03-05".to_owned())
 }
 
 /// Replays past deployments under the proposed policy, prints the differences, and fails if one
 /// would have been refused.
 pub(super) fn run(args: &TestArgs, workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
     let proposal = ProposedPolicy::open(&workspace.repository, args.source.as_deref(), ui)?;
+    let since = args.since.map(|since| since.before(ui.now()));
     let spec = ReplaySpec {
         proposal: &proposal.policy,
         in_force: &workspace.policy,
-        since: args.since,
+        since,
         max_cases: args.number,
     };
     let result = replay::replay(
@@ -64,7 +55,7 @@ pub(super) fn run(args: &TestArgs, workspace: &Workspace, ui: &Ui) -> Result<(),
     )
     .context(ErrorKind::CannotTell, "cannot replay the ledgers")?;
     let is_in_force = read_policy_text(workspace)? == proposal.text;
-    let report = build_report(args, workspace, &proposal, is_in_force, result);
+    let report = build_report(since, workspace, &proposal, is_in_force, result);
     if ui.json() {
         ui.print_document("policy-test", &report)?;
     } else if report.total.deployments == 0 {
@@ -87,7 +78,7 @@ pub(super) fn run(args: &TestArgs, workspace: &Workspace, ui: &Ui) -> Result<(),
 
 /// Builds the report from the counts and cases of the replay.
 fn build_report(
-    args: &TestArgs,
+    since: Option<Time>,
     workspace: &Workspace,
     proposal: &ProposedPolicy,
     is_in_force: bool,
@@ -115,7 +106,7 @@ fn build_report(
         source: proposal.name.clone(),
         proposed: proposal.digest(),
         is_in_force,
-        since: args.since,
+        since,
         environments: environments.collect(),
         total,
         rules: view::rank_refusals(result.rules),

@@ -10,6 +10,7 @@ use crate::domain::entry::{
 use crate::domain::name::ComponentName;
 use crate::domain::state::{EnvState, OpenRun};
 use crate::domain::text::Line;
+use crate::domain::time::Time;
 use crate::view::status::{ComponentState, ComponentStatus, LockInfo};
 
 /// Returns who set a lock, when and why.
@@ -19,6 +20,7 @@ pub(super) fn describe_lock(lock: &Arc<StoredEntry>) -> Option<LockInfo> {
         Action::Lock(it) => Some(LockInfo {
             by: statement.by.clone(),
             at: statement.at,
+            until: it.until,
             reason: it.reason.clone(),
         }),
         _ => None,
@@ -26,7 +28,7 @@ pub(super) fn describe_lock(lock: &Arc<StoredEntry>) -> Option<LockInfo> {
 }
 
 /// Returns every component that runs in an environment or is being deployed there.
-pub(super) fn list_components(env_state: EnvState<'_>) -> Vec<ComponentStatus> {
+pub(super) fn list_components(env_state: EnvState<'_>, now: Time) -> Vec<ComponentStatus> {
     let runs = env_state.runs();
     let changed = runs
         .iter()
@@ -38,12 +40,16 @@ pub(super) fn list_components(env_state: EnvState<'_>) -> Vec<ComponentStatus> {
     names.extend(env_state.present_commits().into_keys());
     names
         .into_iter()
-        .filter_map(|name| describe_component(env_state, name))
+        .filter_map(|name| describe_component(env_state, name, now))
         .collect()
 }
 
 /// Returns the status of a component, except for the parts that need its branch or the yanks.
-fn describe_component(env_state: EnvState<'_>, name: &ComponentName) -> Option<ComponentStatus> {
+fn describe_component(
+    env_state: EnvState<'_>,
+    name: &ComponentName,
+    now: Time,
+) -> Option<ComponentStatus> {
     let running = env_state
         .live_entry(name)
         .and_then(|entry| entry.statement.component_result(name))
@@ -63,7 +69,7 @@ fn describe_component(env_state: EnvState<'_>, name: &ComponentName) -> Option<C
         by: cause.statement.by.clone(),
         behind: None,
         missing_commits: Vec::new(),
-        lock: env_state.component_lock(name).and_then(describe_lock),
+        lock: env_state.lock(Some(name), now).and_then(describe_lock),
         yanked: None,
         placement: None,
         artifacts: artifacts.iter().map(ToString::to_string).collect(),

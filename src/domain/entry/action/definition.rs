@@ -140,7 +140,8 @@ pub trait EnvironmentBody: ActionBody {
     /// Returns what it does to a run.
     fn run_step(&self) -> Option<RunStep>;
 
-    /// Returns the expiry time that it sets, for an approval or for an ephemeral environment.
+    /// Returns the expiry time that it sets, for an approval, a lock or an
+    /// ephemeral environment.
     fn expires(&self) -> Option<Time>;
 
     /// Lists the people whose approvals count for it.

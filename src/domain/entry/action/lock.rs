@@ -1,4 +1,5 @@
-//! `lock`: nothing is deployed to the environment, or to one component of it, until it is unlocked.
+//! `lock`: nothing is deployed to the environment, or to one component of it, until it is unlocked
+//! or, if the entry says when, until the lock ends.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +23,18 @@ pub struct Lock {
     /// The component; absent for the whole environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<ComponentName>,
+    /// When the lock ends; absent if it holds until it is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
     /// Why it is locked.
     pub reason: Line,
+}
+
+impl Lock {
+    /// Returns when the lock ended, if it has ended by this time.
+    pub fn ended(&self, now: Time) -> Option<Time> {
+        self.until.filter(|until| *until <= now)
+    }
 }
 
 impl ActionType for Lock {
@@ -52,9 +63,13 @@ impl ActionBody for Lock {
     }
 
     fn headline(&self, environment: &str) -> String {
-        match &self.component {
-            Some(component) => format!("lock {component} in {environment}"),
-            None => format!("lock {environment}"),
+        let object = match &self.component {
+            Some(component) => format!("{component} in {environment}"),
+            None => environment.to_owned(),
+        };
+        match self.until {
+            Some(until) => format!("lock {object} until {until}"),
+            None => format!("lock {object}"),
         }
     }
 
@@ -67,11 +82,13 @@ impl ActionBody for Lock {
     }
 
     fn log(&self) -> LogText {
-        let object = match &self.component {
-            Some(component) => format!("{component}, \"{}\"", self.reason),
-            None => format!("\"{}\"", self.reason),
-        };
-        LogText::new("locked", Tone::Neutral, object)
+        let parts = [
+            self.component.as_ref().map(ComponentName::to_string),
+            self.until.map(|until| format!("until {until}")),
+            Some(format!("\"{}\"", self.reason)),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        LogText::new("locked", Tone::Neutral, parts.join(", "))
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
@@ -97,7 +114,7 @@ impl EnvironmentBody for Lock {
     }
 
     fn expires(&self) -> Option<Time> {
-        None
+        self.until
     }
 
     fn approved_by(&self) -> &[Person] {
@@ -113,8 +130,12 @@ impl EnvironmentBody for Lock {
 impl crate::domain::entry::samples::Sample for Lock {
     fn sample(_: bool) -> proptest::strategy::BoxedStrategy<Self> {
         use crate::domain::entry::samples::*;
-        (option::of(component()), line())
-            .prop_map(|(component, reason)| Self { component, reason })
+        (option::of(component()), option::of(time()), line())
+            .prop_map(|(component, until, reason)| Self {
+                component,
+                until,
+                reason,
+            })
             .boxed()
     }
 }

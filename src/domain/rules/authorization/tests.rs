@@ -246,6 +246,7 @@ fn approvals() {
 fn locks() {
     let lock = Action::Lock(Lock {
         component: None,
+        until: None,
         reason: parse("x"),
     });
     assert_eq!(allowed("prod", &[], &lock), ["alice", "bob", "carol", "ci"]);

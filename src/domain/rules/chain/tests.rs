@@ -152,6 +152,7 @@ fn ledgers_that_are_read() {
     let lock = || {
         Action::Lock(crate::domain::entry::Lock {
             component: None,
+            until: None,
             reason: parse("x"),
         })
     };

@@ -103,6 +103,7 @@ fn destroyed() {
 fn running_components_are_known() {
     let lock = Action::Lock(Lock {
         component: Some(parse("old")),
+        until: None,
         reason: parse("it leaves"),
     });
     for action in [lock, approve(2, &["old"])] {
@@ -216,6 +217,7 @@ fn contents_in_other_actions() {
 fn components_are_known() {
     let lock = Action::Lock(Lock {
         component: Some(parse("nope")),
+        until: None,
         reason: parse("x"),
     });
     let build = Build {

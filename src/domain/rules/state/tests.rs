@@ -184,6 +184,7 @@ fn locks_and_holds() {
     let lock = |component: Option<&str>| {
         Action::Lock(Lock {
             component: component.map(parse),
+            until: None,
             reason: parse("x"),
         })
     };
@@ -201,6 +202,26 @@ fn locks_and_holds() {
     after(vec![("bob", lock(None))], unlock(None)).passes(Rule::State);
     after(vec![("bob", lock(None))], unlock(Some("catalogue")))
         .fails(Rule::State, "prod is not locked");
+    // A lock that has ended can be replaced, and cannot be removed.
+    let mut ending = lock(None);
+    if let Action::Lock(it) = &mut ending {
+        it.until = Some(parse("2026-03-05T10:00:00Z"));
+    }
+    let history = || vec![("bob", ending.clone())];
+    after(history(), lock(None)).passes(Rule::State);
+    after(history(), unlock(None)).fails(
+        Rule::State,
+        "prod is no longer locked: the lock of bob ended at 2026-03-05T10:00:00Z",
+    );
+    for (action, passes) in [(lock(None), false), (unlock(None), true)] {
+        let mut case = after(history(), action);
+        case.now = parse("2026-03-05T09:59:59Z");
+        if passes {
+            case.passes(Rule::State);
+        } else {
+            drop(case.fails(Rule::State, "already locked"));
+        }
+    }
     let lift = |byte| {
         Action::Unlock(Unlock {
             component: None,
@@ -388,6 +409,7 @@ fn limit() {
     };
     let lock = Action::Lock(Lock {
         component: None,
+        until: None,
         reason: parse("x"),
     });
     state.apply(&crate::domain::state::fold(
