@@ -35,6 +35,7 @@ mod policy_edit;
 mod policy_file;
 mod policy_warnings;
 mod progress;
+mod projections;
 mod promoted_commits;
 mod read_context;
 mod repository;
@@ -122,6 +123,7 @@ commands! {
         Expire => expire,
         Destroy => destroy,
         Reap => reap,
+        Reconcile => reconcile,
     }
     "Audit": {
         Audit => audit,

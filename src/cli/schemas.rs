@@ -104,6 +104,10 @@ pub const KINDS: &[DocumentKind] = &[
         "promotion-diffs",
         "What a promotion would change in each environment: `diff` without arguments.",
     ),
+    DocumentKind::new::<view::reconcile::ReconcileReport>(
+        "reconcile",
+        "Which branches and tags were brought in line with the ledgers: `reconcile`.",
+    ),
     DocumentKind::new::<super::commands::repair::RepairDocument>(
         "repair",
         "The ledgers that were restored on a remote: `repair`.",

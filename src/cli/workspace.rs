@@ -90,6 +90,19 @@ impl Workspace {
         })
     }
 
+    /// Syncs again, and returns the project as it is now. Git's configuration stays frozen if it is.
+    pub fn resync(&self, ui: &Ui) -> Result<Self, CliError> {
+        if let Some(remote) = &self.remote {
+            sync_usable_ledgers(&self.repository, remote, ui)?;
+        }
+        let repository = self.repository.share().fork();
+        let workspace = Self::open_offline(repository, self.remote.clone())?;
+        Ok(Self {
+            is_synced: true,
+            ..workspace
+        })
+    }
+
     /// Opens the project as this clone has it, without a network.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod cache;
 pub mod chain;
 mod commit_movement;
 pub mod deployment_history;
+pub mod ended_deployments;
 mod entry_files;
 mod entry_notes;
 pub mod entry_validator;

@@ -21,6 +21,7 @@ pub mod plan;
 pub mod policy;
 pub mod policy_changes;
 pub mod push;
+pub mod reconcile;
 pub mod replay;
 pub mod result_text;
 pub mod server;

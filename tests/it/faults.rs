@@ -11,6 +11,7 @@ mod entry_commands;
 mod hooks;
 mod injection;
 mod lost_objects;
+mod projections;
 mod proxy;
 mod setup;
 mod single_commands;

@@ -33,6 +33,7 @@ fn every_kind_is_printed() {
         "sync",
         "repair",
         "reap",
+        "reconcile",
         "policy show",
         "policy diff",
         "policy test",

@@ -49,6 +49,7 @@ mod promotion_lists;
 mod races;
 mod read_commands;
 mod readme_policy;
+mod reconcile;
 mod repair;
 mod repositories;
 mod rollback;

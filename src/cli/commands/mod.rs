@@ -31,6 +31,7 @@ pub(super) mod plan;
 pub(super) mod policy;
 pub(super) mod promote;
 pub(super) mod reap;
+pub(super) mod reconcile;
 pub(super) mod record;
 pub(super) mod register;
 pub(super) mod repair;

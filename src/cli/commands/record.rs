@@ -22,6 +22,7 @@ use crate::cli::baseline::{self, BaselineCommits};
 use crate::cli::deploy_runner::{notify_refusal, report_recorded};
 use crate::cli::deployment_notes::NotesOnce;
 use crate::cli::deployment_request::{find_dropped_environment, find_environment_policy};
+use crate::cli::projections::reconcile_after_entry;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
@@ -118,7 +119,19 @@ fn record_deployment(
     append_report::report_entry(ui, &sentence, &appended)?;
     let deployment = appended.statement.deployment();
     report_recorded(ui, workspace, env, deployment, &appended);
+    reconcile_after_record(ui, workspace, env, &appended);
     Ok(())
+}
+
+/// Brings what follows from a recorded end of a deployment in line with the ledger.
+fn reconcile_after_record(ui: &Ui, workspace: &Workspace, env: &EnvRef, appended: &AppendedEntry) {
+    let ends = matches!(
+        appended.statement.action,
+        Action::Record(_) | Action::Finish(_)
+    );
+    if ends && !appended.dry_run {
+        reconcile_after_entry(ui, workspace, env);
+    }
 }
 
 /// Returns the action that is written for a deployment. Returns `None` if it would change nothing.

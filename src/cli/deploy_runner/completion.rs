@@ -1,19 +1,14 @@
-//! After a deployment: sends a notification, advances the branch after a success, and builds the
-//! error of a failure.
-
-use std::collections::BTreeSet;
+//! After a deployment: sends a notification, and builds the error of a failure.
 
 use super::preparation::explain_config_change;
 use super::runner::{DeployRunner, StartedRun};
 use crate::cli::{CliError, ErrorKind};
-use crate::domain::entry::{self, Deployment, Outcome};
+use crate::domain::entry::{self, Outcome};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::NotifyEvent;
-use crate::git::remote::PushOutcome;
 use crate::ledger::writer::AppendedEntry;
 use crate::run::execute::RunReport;
 use crate::run::notify::Notice;
-use crate::view::wrap;
 
 impl DeployRunner<'_> {
     /// Sends a notification of how the run ended.
@@ -96,64 +91,6 @@ impl DeployRunner<'_> {
             entry::DeploymentKind::Destroy => error.hint(format!("git deploy destroy {name}")),
             _ => error.hint(format!("git deploy status {name}")),
         })
-    }
-
-    /// Moves the policy's `advance` branch forward to the deployed commit. Does nothing after a
-    /// rollback, or if several commits were deployed.
-    ///
-    /// If it cannot be moved, only prints a warning, because the deployment has succeeded.
-    pub(super) fn advance_branch(&self, deployment: &Deployment) {
-        let (workspace, name) = (self.workspace, self.env.name());
-        let branch = workspace
-            .policy
-            .environment(name)
-            .and_then(|rules| rules.advance.as_ref());
-        let commits: BTreeSet<_> = deployment
-            .changed()
-            .map(|change| change.target.commit)
-            .collect();
-        let is_forward = matches!(
-            deployment.kind,
-            entry::DeploymentKind::Deploy | entry::DeploymentKind::Hotfix
-        );
-        let (Some(branch), Some(commit), 1, true) =
-            (branch, commits.first(), commits.len(), is_forward)
-        else {
-            return;
-        };
-        let (repository, reference) = (&workspace.repository, format!("refs/heads/{branch}"));
-        // Without a remote, the push goes to this repository itself.
-        let remote = workspace.remote.as_deref().unwrap_or(".");
-        let push = || {
-            let old_tip = repository
-                .ls_remote(remote, &[&reference])?
-                .get(&reference)
-                .copied();
-            repository.push_ref(remote, commit.0, &reference, old_tip)
-        };
-        let short = commit.0.prefix(7);
-        let why = match push() {
-            Ok(PushOutcome::Accepted { .. }) => {
-                return self
-                    .ui
-                    .print_sentence(format_args!("The branch {branch} is now at {short}."));
-            }
-            Ok(PushOutcome::Rejected { messages, .. } | PushOutcome::Unknown { messages, .. }) => {
-                messages.join("\n")
-            }
-            Ok(PushOutcome::LostRace { .. }) => {
-                "it was moved in the meantime, or is not an ancestor".to_owned()
-            }
-            Err(error) => error.to_string(),
-        };
-        self.ui.eprint_sentence(format_args!(
-            "The branch {branch} was not moved to {short}:"
-        ));
-        for line in why.lines() {
-            for line in wrap::wrap_indented("  ", 4, line, self.ui.width()) {
-                self.ui.eprint(line);
-            }
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::planning::add_plans;
 use super::preparation::Preparation;
 use super::runner::{BuildDeployment, ComponentPlans, DeployRunner, StartedRun};
 use crate::cli::progress::DeploymentProgress;
+use crate::cli::projections::reconcile_after_entry;
 use crate::cli::{CliError, ErrorKind, append_report};
 use crate::domain::name::Person;
 use crate::domain::policy::NotifyEvent;
@@ -108,8 +109,9 @@ impl DeployRunner<'_> {
             );
             self.notify_holds(&held, &run.deployment, &appended);
         }
-        if report.is_success() && report.config_changed.is_none() {
-            self.advance_branch(&run.deployment);
+        // With a changed configuration, a push could go elsewhere.
+        if report.config_changed.is_none() {
+            reconcile_after_entry(self.ui, self.workspace, self.env);
         }
         self.report_outcome(kind, &report)
     }

@@ -19,7 +19,7 @@ const WALK_LIMIT: usize = 100_000;
 
 /// Walks back along ledgers and reads their entries.
 pub struct LedgerHistory<'a> {
-    pub(super) repository: &'a Repository,
+    pub(in crate::ledger) repository: &'a Repository,
     limit: usize,
 }
 

@@ -74,6 +74,7 @@ pub(super) fn finish_run(
     )?;
     let deployment = deployment.borrow();
     report_recorded(ui, workspace, env, deployment.as_ref(), &appended);
+    super::reconcile_after_record(ui, workspace, env, &appended);
     Ok(())
 }
 

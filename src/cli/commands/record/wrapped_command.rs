@@ -264,6 +264,7 @@ impl<'a> WrappedCommand<'a> {
                 "the command's end is recorded",
             ));
         }
+        super::reconcile_after_record(runner.ui, runner.workspace, runner.env, appended);
         let output = result?.output;
         let Some(reason) = reason else { return Ok(()) };
         let error = CliError::new(ErrorKind::Command, reason);

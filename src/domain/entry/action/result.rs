@@ -74,6 +74,12 @@ pub struct ComponentResult {
 }
 
 impl ComponentResult {
+    /// Returns whether the component was deployed or removed, and no verification of it failed.
+    pub fn is_success(&self) -> bool {
+        matches!(self.outcome, Outcome::Succeeded | Outcome::Destroyed)
+            && self.verification != VerificationResult::Failed
+    }
+
     /// Returns the success, without verification, that a `baseline` means for a component.
     pub(super) fn assumed_success(target: &Target) -> Self {
         Self {
