@@ -30,6 +30,7 @@ mod key_lookup;
 mod ledger_problems;
 mod left_out_components;
 mod lfs_pointers;
+mod pending_approvals;
 mod placement;
 mod policy_edit;
 mod policy_file;
