@@ -41,6 +41,7 @@ mod read_context;
 mod repository;
 mod revision;
 mod rollback_targets;
+mod run_details;
 #[cfg(any(test, feature = "testing"))]
 pub mod schemas;
 mod sync_report;
