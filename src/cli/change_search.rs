@@ -9,7 +9,7 @@ mod reverts;
 mod running;
 mod search_target;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use answers::answer_for_missing;
 use search_target::{SEARCH_LIMIT, SearchTarget};
@@ -111,12 +111,12 @@ impl ChangeSearch<'_> {
     ///
     /// If `revision` names an environment, looks for everything that it runs. If it names a commit,
     /// looks for that commit's change in the components that it touches, or if it touches none, in
-    /// every running component.
+    /// every component that the commit has or that runs.
     fn find_targets(
         &self,
         revision: &str,
     ) -> Result<(Option<String>, BTreeMap<ComponentName, SearchTarget>), CliError> {
-        if let Some(running) = self.workspace.find_running(revision)? {
+        if let Some(running) = self.workspace.find_running_under_any_name(revision)? {
             // A component that was renamed since is searched under its new name.
             let policy = &self.workspace.policy;
             let targets = running.into_iter().map(|(component, commit)| {
@@ -138,12 +138,8 @@ impl ChangeSearch<'_> {
             }
         }
         if touched.is_empty() {
-            let running = self.snapshot.state().components().into_keys().cloned();
-            touched.extend(running.map(|component| (component, SearchTarget::Change(commit))));
-        }
-        if touched.is_empty() {
-            let declared = self.workspace.policy.component_names().into_iter();
-            touched.extend(declared.map(|component| (component, SearchTarget::Change(commit))));
+            let components = self.list_concerned(commit).into_iter();
+            touched.extend(components.map(|component| (component, SearchTarget::Change(commit))));
         }
         let commit = self
             .workspace
@@ -151,6 +147,21 @@ impl ChangeSearch<'_> {
             .read_commit(commit.0)
             .context(ErrorKind::CannotTell, cannot_read())?;
         Ok((read_subject(&commit), touched))
+    }
+
+    /// Returns the components of a commit that touches none: those that have files at the commit, and
+    /// those that run.
+    fn list_concerned(&self, commit: CommitId) -> BTreeSet<ComponentName> {
+        let policy = &self.workspace.policy;
+        let running = self.snapshot.state().components().into_keys();
+        let running = running.map(|name| policy.current_name(name).clone());
+        // If the content of a component is unknown, it is searched for like the others.
+        let has_files = |name: &ComponentName| {
+            let content = self.gatherer.content(policy, commit, name);
+            content.map_or(true, |content| content.is_some())
+        };
+        let declared = policy.component_names().into_iter().filter(has_files);
+        declared.chain(running).collect()
     }
 
     /// Searches one component for the change that a commit makes.

@@ -30,6 +30,7 @@ mod key_lookup;
 mod ledger_problems;
 mod left_out_components;
 mod lfs_pointers;
+mod pending_approvals;
 mod placement;
 mod policy_edit;
 mod policy_file;
@@ -41,6 +42,7 @@ mod read_context;
 mod repository;
 mod revision;
 mod rollback_targets;
+mod run_details;
 #[cfg(any(test, feature = "testing"))]
 pub mod schemas;
 mod sync_report;

@@ -19,6 +19,27 @@ impl Workspace {
         &self,
         word: &str,
     ) -> Result<Option<BTreeMap<ComponentName, CommitId>>, CliError> {
+        self.read_running(word, &|name| self.policy.has_component(name))
+    }
+
+    /// Returns what [`Workspace::find_running`] does, and also the components that still run under a
+    /// former name.
+    pub fn find_running_under_any_name(
+        &self,
+        word: &str,
+    ) -> Result<Option<BTreeMap<ComponentName, CommitId>>, CliError> {
+        self.read_running(word, &|name| {
+            self.policy.has_component(self.policy.current_name(name))
+        })
+    }
+
+    /// Returns the commit of each component of an environment for which `is_kept` returns true, or of
+    /// all of them if it returns true for none.
+    fn read_running(
+        &self,
+        word: &str,
+        is_kept: &dyn Fn(&ComponentName) -> bool,
+    ) -> Result<Option<BTreeMap<ComponentName, CommitId>>, CliError> {
         let Ok(name) = word.parse::<EnvName>() else {
             return Ok(None);
         };
@@ -37,9 +58,8 @@ impl Workspace {
             .into_iter()
             .map(|(name, commit)| (name.clone(), commit))
             .collect();
-        let declared = self.policy.component_names();
-        if running.keys().any(|name| declared.contains(name)) {
-            running.retain(|name, _| declared.contains(name));
+        if running.keys().any(is_kept) {
+            running.retain(|name, _| is_kept(name));
         }
         Ok(Some(running))
     }

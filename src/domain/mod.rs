@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod command_line;
+pub mod count;
 pub mod deploy_command;
 pub mod email;
 pub mod entry;

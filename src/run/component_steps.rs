@@ -85,6 +85,8 @@ pub struct StepError {
     /// Whether its command ran to its end and then reported the failure itself, so that its output
     /// explains it.
     pub is_explained: bool,
+    /// Whether its command may have run, even in part.
+    pub may_have_run: bool,
 }
 
 /// Receives progress reports, from several threads.
@@ -297,6 +299,7 @@ impl StepRunner<'_> {
                 log: job.log.clone(),
                 is_interrupted: interrupted,
                 is_explained,
+                may_have_run: failure.may_have_run(),
             }
         });
         match &result {

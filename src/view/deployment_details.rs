@@ -12,6 +12,7 @@ use crate::domain::entry::{Action, CommandRecord, CommandStep, Deployment, Origi
 use crate::domain::id::Digest;
 use crate::domain::input_name::OriginField;
 use crate::domain::name::{ComponentName, Label};
+use crate::domain::policy::Policy;
 use crate::domain::text::{Description, Line};
 
 /// The inputs of a deployment and its commands. A field without a value is left out.
@@ -79,6 +80,10 @@ pub struct CommandDetails {
     pub component: ComponentName,
     /// The part of the run.
     pub step: CommandStep,
+    /// Whether it was given to `git deploy record`. Otherwise it is a command of the policy, or that of
+    /// an `exec`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub wrapped: bool,
     /// Its exit status, as a shell reports it.
     pub status: u8,
     /// How long it ran.
@@ -108,6 +113,7 @@ impl From<&CommandRecord> for CommandDetails {
         Self {
             component: command.component.clone(),
             step: command.step,
+            wrapped: false,
             status: command.status,
             milliseconds: command.milliseconds,
             output: command.output.clone(),
@@ -146,6 +152,27 @@ impl DeploymentDetails {
             commands: Vec::new(),
             logs: Vec::new(),
         }
+    }
+
+    /// Marks the commands that `git deploy record` wrapped: those for steps for which the policy of the
+    /// deployment has no command, and those of an external deployment.
+    #[must_use]
+    pub fn mark_wrapped(mut self, policy: &Policy) -> Self {
+        for command in &mut self.commands {
+            let component = policy.component(&command.component);
+            let has_command = match command.step {
+                CommandStep::Apply => component.is_some_and(|it| it.apply.is_some()),
+                CommandStep::Destroy => component.is_some_and(|it| it.destroy.is_some()),
+                _ => true,
+            };
+            command.wrapped = self.external && command.step != CommandStep::Exec || !has_command;
+        }
+        self
+    }
+
+    /// Returns whether a command of a step failed that the policy or the command line may have given.
+    pub fn has_failed_command(&self) -> bool {
+        self.commands.iter().any(|command| command.status != 0)
     }
 
     /// Returns the details without the commands of other components.
@@ -206,7 +233,9 @@ impl DeploymentDetails {
             .commands
             .iter()
             .filter(|command| command.status != 0 && command.step != CommandStep::Exec);
-        let commands: Vec<String> = failed.map(CommandDetails::describe_failure).collect();
+        let mut commands: Vec<String> = failed.map(CommandDetails::describe_failure).collect();
+        // A wrapped command is recorded for each component.
+        commands.dedup();
         (!commands.is_empty()).then(|| commands.join(", "))
     }
 
@@ -242,9 +271,16 @@ impl OriginDetails {
 }
 
 impl CommandDetails {
-    /// Describes a failed command: its step, its component and its exit status.
+    /// Describes a failed command: its step and its component, or that it was wrapped, and its exit
+    /// status. The ledger does not store the words of a wrapped command, which may contain secrets.
     fn describe_failure(&self) -> String {
         let (component, step) = (&self.component, self.step.name());
+        if self.wrapped {
+            return format!(
+                "the command given to record failed (exit status {})",
+                self.status
+            );
+        }
         format!("{step} of {component} failed (exit status {})", self.status)
     }
 }

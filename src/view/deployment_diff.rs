@@ -50,6 +50,9 @@ pub struct PromotionDiffs {
 pub struct ComponentDiff {
     /// Its name.
     pub component: ComponentName,
+    /// The name under which it runs, if the policy has renamed it since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<ComponentName>,
     /// What would happen to it.
     pub change: ContentChange,
     /// The running commit; absent if nothing runs.
@@ -86,6 +89,8 @@ pub enum ContentChange {
     Unknown,
     /// The revision does not contain it; only a deployment with `--destroy` removes it.
     Absent,
+    /// It would run under its new name, with the same content.
+    Renamed,
     /// Its content would not change.
     Unchanged,
 }
@@ -94,6 +99,11 @@ impl ContentChange {
     /// Returns whether a deployment would change it.
     pub fn is_change(self) -> bool {
         !matches!(self, Self::Absent | Self::Unchanged)
+    }
+
+    /// Returns whether its content stays as it is.
+    pub fn keeps_content(self) -> bool {
+        matches!(self, Self::Renamed | Self::Unchanged)
     }
 }
 
@@ -188,7 +198,7 @@ fn build_table(diff: &DeploymentDiff, remark: &str) -> Table {
         }
         _ => rows
             .iter()
-            .for_each(|it| table.add_row(row_cells(it, it.component.as_str()))),
+            .for_each(|it| table.add_row(row_cells(it, &row_label(it)))),
     }
     if !remark.is_empty() {
         table.add_remark(Cell::styled(
@@ -252,6 +262,15 @@ fn row_key(component: &ComponentDiff) -> impl PartialEq {
     )
 }
 
+/// Returns the name of a component, after the one under which it runs if the policy has renamed it.
+fn row_label(component: &ComponentDiff) -> String {
+    let name = component.component.to_string();
+    format_change(
+        component.renamed_from.as_ref().map(ToString::to_string),
+        Some(name),
+    )
+}
+
 /// Returns the cells of a component's row.
 fn row_cells(component: &ComponentDiff, name: &str) -> [Cell; 5] {
     let (word, style) = match component.change {
@@ -260,6 +279,7 @@ fn row_cells(component: &ComponentDiff, name: &str) -> [Cell; 5] {
         ContentChange::LosesCommits => ("goes back", Mark::No.style()),
         ContentChange::Unknown => ("is unknown", Mark::No.style()),
         ContentChange::Absent => ("absent", Mark::None.style()),
+        ContentChange::Renamed => ("renamed", Mark::Live.style()),
         ContentChange::Unchanged => ("stays", Mark::None.style()),
     };
     let format_count = |count: Option<CommitCount>, sign: &str| {
@@ -271,7 +291,8 @@ fn row_cells(component: &ComponentDiff, name: &str) -> [Cell; 5] {
         format_count(component.lost, "−"),
     ];
     let numbers: Vec<String> = numbers.into_iter().flatten().collect();
-    let is_comparable = component.change.is_change() && component.from.is_some();
+    let has_new_content = component.change.is_change() && !component.change.keeps_content();
+    let is_comparable = has_new_content && component.from.is_some();
     let numbers = match &numbers[..] {
         [] if is_comparable && component.gained.is_none() => "?".to_owned(),
         [] => Mark::None.symbol().to_string(),

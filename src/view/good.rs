@@ -83,7 +83,7 @@ pub fn render_text(
             let word = if reason.is_some() {
                 "none"
             } else {
-                "nothing yet"
+                "never deployed"
             };
             let none = Cell::styled(word, Mark::No.style());
             let rest = [none, Cell::from(dash()), Cell::from(dash())];

@@ -84,7 +84,12 @@ pub fn render_changes(deployment: &Deployment, width: Option<usize>) -> Vec<Stri
             .version
             .as_ref()
             .map_or_else(String::new, |version| format!("  {version}"));
-        format!("{from} → {to}{version}")
+        if from == to {
+            // The same commit is deployed again, for instance because the last attempt failed.
+            format!("{to} again{version}")
+        } else {
+            format!("{from} → {to}{version}")
+        }
     };
     let rows = grouping::group_with_labels(
         deployment

@@ -69,6 +69,7 @@ mod terraform_plan;
 mod terraform_run;
 mod transcripts;
 mod transports;
+mod true_screens;
 mod typed_words;
 mod undeclared;
 mod unmatched_paths;

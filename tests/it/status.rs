@@ -141,6 +141,6 @@ fn log_finds_change_requests() {
     let none = alice.deploy(&["log", "--change", "19"]).ok();
     assert_eq!(
         (none.text().as_str(), none.err().as_str()),
-        ("", "no deployment matches")
+        ("", "nothing matches")
     );
 }

@@ -23,9 +23,10 @@ fn field(repo: &Repo<'_>, environment: &str, name: &str) -> serde_json::Value {
     status["environments"][0][name].clone()
 }
 
-/// What failed or was rolled back, also by hand, is on hold until a later version is deployed.
+/// Every content that failed or was rolled back, also by hand, is shown until a person lifts its hold,
+/// with the command, and with the people to ask for readers who may not.
 #[test]
-fn holds_are_shown_until_they_are_superseded() {
+fn every_hold_is_shown_until_it_is_lifted() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     let alice = &project.alice.repo;
@@ -41,13 +42,47 @@ fn holds_are_shown_until_they_are_superseded() {
     assert_eq!(field(alice, "dev", "holds"), hold);
     let text = alice.deploy(&["status", "dev"]).ok().text();
     assert!(text.contains("because alice rolled it back"), "{text}");
+
+    let mut held = vec![bad];
+    for number in 0..5 {
+        held.insert(0, project.push("api/x", &format!("failing {number}\n")));
+        alice.deploy(&["record", "dev", "--failed"]).ok();
+    }
     project.push("api/x", "good\n");
     alice.deploy(&["record", "dev"]).ok();
-    assert!(field(alice, "dev", "holds").is_null());
+    let shown = || -> Vec<String> {
+        let holds = field(alice, "dev", "holds");
+        let holds = holds.as_array().into_iter().flatten();
+        holds
+            .map(|it| it["commit"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(shown(), held);
+    assert_eq!(field(alice, "dev", "holds")[0]["superseded"], true);
+    let text = alice.deploy(&["status", "dev"]).ok().text();
+    assert_eq!(
+        text.matches("git deploy unlock dev --commit").count(),
+        3,
+        "{text}"
+    );
+    assert!(text.contains("3 older commits are also on hold"), "{text}");
+    let all = alice.deploy(&["status", "dev", "--all"]).ok().text();
+    for commit in &held {
+        let command = format!("git deploy unlock dev --commit {}", &commit[..7]);
+        assert!(all.contains(&command), "{all}");
+        assert!(!all.contains("can lift"), "{all}");
+    }
+    project.ci.deploy(&["sync"]).ok();
+    let text = project.ci.deploy(&["status", "dev"]).ok().text();
+    assert!(text.contains("because it failed (alice"), "{text}");
+    for _ in 0..held.len() {
+        let commit = held.remove(0);
+        alice.deploy(&["unlock", "dev", "--commit", &commit]).ok();
+        assert_eq!(shown(), held);
+    }
 
     let failing = project.push("api/x", "failing\n");
     alice.deploy(&["record", "dev", "--failed"]).ok();
-    assert_eq!(field(alice, "dev", "holds")[0]["commit"], failing.as_str());
     alice.deploy(&["unlock", "dev", "--commit", &failing]).ok();
     assert!(field(alice, "dev", "holds").is_null());
     assert_eq!(
@@ -56,6 +91,47 @@ fn holds_are_shown_until_they_are_superseded() {
     );
     let text = alice.deploy(&["status", "dev"]).ok().text();
     assert!(text.contains("failed in dev"), "{text}");
+}
+
+/// A component that the policy declares is shown in each environment where it was never deployed.
+#[test]
+fn components_that_were_never_deployed_are_shown() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let alice = &project.alice.repo;
+    assert_eq!(
+        field(alice, "dev", "notDeployed"),
+        serde_json::json!(["api", "web"])
+    );
+    alice.deploy(&["record", "dev", "--component", "api"]).ok();
+    assert_eq!(
+        field(alice, "dev", "notDeployed"),
+        serde_json::json!(["web"])
+    );
+    let text = alice.deploy(&["status", "dev"]).ok().text();
+    let row = text.lines().find(|line| line.contains("web")).unwrap();
+    assert!(row.contains("not deployed yet"), "{text}");
+    let release = alice.deploy(&["status", "all", "dev"]).ok().text();
+    assert!(release.contains("NOT_DEPLOYED"), "{release}");
+    project.push("web/x", "one\n");
+    alice.deploy(&["record", "dev"]).ok();
+    assert!(field(alice, "dev", "notDeployed").is_null());
+}
+
+/// An approval of a component that the policy no longer declares waits for nothing. The log keeps it.
+#[test]
+fn approvals_of_undeclared_components_do_not_wait() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let (alice, bob) = (&project.alice.repo, &project.bob.repo);
+    bob.deploy(&["approve", "prod"]).ok();
+    alice.deploy(&["sync"]).ok();
+    let components = || field(alice, "prod", "approvals")[0]["components"].clone();
+    assert_eq!(components(), serde_json::json!(["api"]));
+    project.publish(&POLICY.replace("components.api]", "components.server]"));
+    assert!(components().is_null());
+    let log = alice.deploy(&["log", "prod", "--all"]).ok().text();
+    assert!(log.contains("api"), "{log}");
 }
 
 /// Approvals, unfinished runs, break-glass and unpushed commits are shown while they last.

@@ -5,12 +5,14 @@
 
 mod commit_list;
 mod promotions;
+mod targets;
 
 use std::collections::BTreeMap;
 
 use clap::builder::RangedU64ValueParser;
 
 use commit_list::CommitList;
+use targets::{ComponentTarget, find_running_name, find_targets};
 
 use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::deployment_request::require_component;
@@ -106,53 +108,15 @@ fn print_diff(diff: &DeploymentDiff, args: &Args, ui: &Ui) {
         ui.width(),
         &|time| ui.format_time(time),
     ));
-    let lacks_history =
-        |it: &ComponentDiff| it.change.is_change() && it.from.is_some() && it.gained.is_none();
+    let lacks_history = |it: &ComponentDiff| {
+        it.change.is_change()
+            && !it.change.keeps_content()
+            && it.from.is_some()
+            && it.gained.is_none()
+    };
     if diff.components.iter().any(lacks_history) {
         ui.eprint("part of the history in between is missing: git fetch --unshallow, or git fetch");
     }
-}
-
-/// The commit and version that a component would be deployed at.
-#[derive(Debug, Default)]
-struct ComponentTarget {
-    /// `None` if the source environment does not run the component.
-    commit: Option<CommitId>,
-    /// Its version in the source environment. `None` if the source is a commit.
-    version: Option<Line>,
-}
-
-/// Returns the target of each component that is in the policy or runs in an environment. `revision`
-/// names the source: a commit or an environment.
-fn find_targets(
-    workspace: &Workspace,
-    snapshot: &EnvironmentSnapshot<'_>,
-    revision: &str,
-) -> Result<BTreeMap<ComponentName, ComponentTarget>, CliError> {
-    let mut targets: BTreeMap<ComponentName, ComponentTarget> = BTreeMap::new();
-    let mut components = workspace.policy.component_names();
-    components.extend(snapshot.state().components().into_keys().cloned());
-    if let Some(running) = workspace.find_running(revision)? {
-        let source = read_context::read_environment(workspace, revision)?;
-        components.extend(running.keys().cloned());
-        for component in components {
-            let version = source.version(&component);
-            let commit = running.get(&component).copied();
-            targets.insert(component, ComponentTarget { commit, version });
-        }
-        return Ok(targets);
-    }
-    let commit = Some(workspace.resolve_commit(revision)?);
-    targets.extend(components.into_iter().map(|component| {
-        (
-            component,
-            ComponentTarget {
-                commit,
-                version: None,
-            },
-        )
-    }));
-    Ok(targets)
 }
 
 /// Compares what an environment runs with the targets.
@@ -209,19 +173,25 @@ impl Comparison<'_> {
         target: &ComponentTarget,
     ) -> Result<Option<ComponentDiff>, CliError> {
         let state = self.snapshot.state();
-        let from = state.commit(component);
-        let is_known = state.unknown_since(component).is_none();
+        let running_name = self.running_name(component);
+        let from = state.commit(running_name);
+        let is_known = state.unknown_since(running_name).is_none();
+        let same_content = if running_name == component {
+            ContentChange::Unchanged
+        } else {
+            ContentChange::Renamed
+        };
         if let (Some(from), Some(to)) = (from, target.commit)
             && is_known
             // An error means that a commit is not in this clone. The recorded content is then
             // compared below.
             && matches!(self.path_commits.differs(component, from, to), Ok(false))
-            && state.content(component).is_some()
+            && state.content(running_name).is_some()
             && self.has_same_paths(component)
         {
             return Ok(Some(self.describe_component(
                 component,
-                ContentChange::Unchanged,
+                same_content,
                 Some(from),
                 Some(to),
                 target,
@@ -237,8 +207,9 @@ impl Comparison<'_> {
         };
         let to = target.commit.filter(|_| content.is_some());
         let describe = |change| self.describe_component(component, change, from, to, target);
-        if from.is_some() && is_known && content.is_some() && content == state.content(component) {
-            return Ok(Some(describe(ContentChange::Unchanged)));
+        if from.is_some() && is_known && content.is_some() && content == state.content(running_name)
+        {
+            return Ok(Some(describe(same_content)));
         }
         let (gained, lost) = match (from, target.commit) {
             (Some(from), Some(to)) => (
@@ -266,15 +237,21 @@ impl Comparison<'_> {
     /// Returns whether the policy in force gives the component the paths that its recorded content
     /// was computed from. Otherwise the two contents cannot be compared by commit.
     fn has_same_paths(&self, component: &ComponentName) -> bool {
+        let running_name = self.running_name(component);
         let policy_tip = self
             .snapshot
             .state()
-            .live_entry(component)
+            .live_entry(running_name)
             .and_then(|entry| entry.statement.seen.get(&LedgerName::policy()).copied());
         let earlier = policy_tip.and_then(|tip| self.gatherer.policy_at(tip).ok().flatten());
-        let paths = |policy: &Policy| policy.component(component).map(|it| it.paths.clone());
-        let current = paths(&self.workspace.policy);
-        current.is_some() && earlier.is_some_and(|earlier| paths(&earlier) == current)
+        let paths = |policy: &Policy, name| policy.component(name).map(|it| it.paths.clone());
+        let current = paths(&self.workspace.policy, component);
+        current.is_some() && earlier.is_some_and(|earlier| paths(&earlier, running_name) == current)
+    }
+
+    /// Returns the name under which a component runs in the environment.
+    fn running_name<'c>(&'c self, component: &'c ComponentName) -> &'c ComponentName {
+        find_running_name(&self.workspace.policy, self.snapshot.state(), component)
     }
 
     /// Describes a component without counting commits.
@@ -286,12 +263,16 @@ impl Comparison<'_> {
         to: Option<CommitId>,
         target: &ComponentTarget,
     ) -> ComponentDiff {
+        let running_name = self.running_name(component);
         ComponentDiff {
             component: component.clone(),
+            renamed_from: Some(running_name)
+                .filter(|name| *name != component)
+                .cloned(),
             change,
             from,
             to,
-            from_version: self.snapshot.version(component),
+            from_version: self.snapshot.version(running_name),
             to_version: to
                 .and_then(|commit| self.find_version(component, commit))
                 .or_else(|| target.version.clone()),
@@ -351,7 +332,8 @@ impl Comparison<'_> {
         components: &[ComponentDiff],
     ) -> Result<(Vec<CommitSummary>, Vec<CommitSummary>, bool), CliError> {
         let (mut gained, mut lost) = (CommitList::default(), CommitList::default());
-        for diff in components.iter().filter(|it| it.change.is_change()) {
+        let changing = |it: &&ComponentDiff| it.change.is_change() && !it.change.keeps_content();
+        for diff in components.iter().filter(changing) {
             let (Some(from), Some(to)) = (diff.from, diff.to) else {
                 continue;
             };

@@ -13,6 +13,7 @@ use causal_order::{EntryMerger, LedgerWalk};
 use entry_filter::{Criteria, EntryFilter};
 
 use crate::cli::args::inputs::parse_label;
+use crate::cli::run_details::mark_wrapped;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::cli::{append_report, read_context};
@@ -27,8 +28,8 @@ use crate::view::log::{self, LogEntry, LogPage};
 
 /// Show deployments, newest first
 ///
-/// With --change, --release, --label or --by, also shows the approvals of these deployments; --by
-/// also shows the approvals that the person signed.
+/// With --change, --release, --label or --by, also shows the approvals of these deployments. --by shows
+/// everything that the person signed or asked for: also locks, approvals, attestations and policies.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -40,6 +41,9 @@ Examples:
 
   Show what belongs to a change request, with its approvals:
     git deploy log --change 4711
+
+  Show everything that a person did:
+    git deploy log --by alice
 
   Show what a person deployed or approved for a ticket:
     git deploy log --by alice --label ticket=OPS-7
@@ -96,11 +100,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         by: args.by.clone(),
     };
     let has_criteria = !criteria.is_empty();
+    let includes_all_kinds = args.all || criteria.only_person();
     let mut walks = Vec::new();
     for (ledger, tip) in workspace.tips() {
         let is_shown = match &only {
             Some(env) => env.ledger() == ledger,
-            None => args.all || ledger.is_environment(),
+            None => includes_all_kinds || ledger.is_environment(),
         };
         if is_shown {
             let state = workspace.read_state(ledger, &Scope::Components(BTreeSet::new()))?;
@@ -108,6 +113,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 env: only.clone(),
                 parents_of_unfinished_starts: find_parents_of_unfinished_starts(&state),
                 includes_all: args.all,
+                includes_all_kinds,
                 with_approvals: has_criteria,
                 components: args.components.clone(),
             };
@@ -123,7 +129,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         let start = gatherer.history().start_of(statement)?;
         let start = start.as_ref().map(|entry| &entry.statement);
         let is_match = entry_filter.matches(statement, start);
-        Ok(is_match.then(|| log::describe_entry(id, statement, start)))
+        Ok(is_match.then(|| {
+            let entry = log::describe_entry(id, statement, start);
+            let details = mark_wrapped(&gatherer, entry.details, statement, start);
+            LogEntry { details, ..entry }
+        }))
     };
     let page = read_page(
         EntryMerger::new(&workspace.repository, walks),
@@ -149,7 +159,7 @@ fn print_page(
     }
     if page.entries.is_empty() {
         ui.eprint(if is_filtered {
-            "no deployment matches"
+            "nothing matches"
         } else {
             "nothing has been deployed yet"
         });
@@ -187,8 +197,11 @@ struct CommitFilter {
     env: Option<EnvRef>,
     /// The parents of the starts of unfinished runs.
     parents_of_unfinished_starts: BTreeSet<EntryId>,
-    /// Whether to accept every kind of entry, not only deployments.
+    /// Whether to accept every entry.
     includes_all: bool,
+    /// Whether to accept every kind of entry, not only deployments. Of a finished run, accepts only
+    /// the end.
+    includes_all_kinds: bool,
     /// Whether to accept approvals and their revocations, too.
     with_approvals: bool,
 }
@@ -215,7 +228,9 @@ impl CommitFilter {
             self.with_approvals && matches!(trailers.action.as_str(), "approve" | "revoke");
         in_environment
             && has_component
-            && (self.includes_all || is_approval || is_deployment && is_newest_of_its_run)
+            && (self.includes_all
+                || is_approval
+                || (self.includes_all_kinds || is_deployment) && is_newest_of_its_run)
     }
 }
 

@@ -66,11 +66,8 @@ pub struct Args {
 
 /// Rolls back to earlier releases, or lists them with `--list`.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
-    let workspace = if args.list {
-        Workspace::open(ui)?
-    } else {
-        Workspace::open_to_write(ui)?
-    };
+    // The list shows what a rollback would do, so it is as fresh.
+    let workspace = Workspace::open_to_write(ui)?;
     let name = args.environment.find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
     let snapshot = read_context::read_environment(&workspace, name.as_str())?;
@@ -214,17 +211,34 @@ fn list_targets(
     } else {
         named_components.clone()
     };
+    if components.is_empty() && !ui.json() {
+        let name = snapshot.name();
+        ui.eprint_sentence(format_args!("nothing has been deployed to {name} yet"));
+        return Ok(());
+    }
     let is_candidate = |component: &ComponentName, content: Option<Content>| {
         differs_from_running(snapshot, component, content)
     };
-    let report =
+    let mut report =
         rollback_targets::build_good_releases(workspace, snapshot, components, &is_candidate)?;
+    for row in report
+        .components
+        .iter_mut()
+        .filter(|it| it.release.is_none())
+    {
+        let (component, commit) = (&row.component, snapshot.state().commit(&row.component));
+        row.reason = row.reason.take().or_else(|| {
+            let commit = commit?.0.prefix(7);
+            Some(format!(
+                "{component}: no other release than {commit} has run"
+            ))
+        });
+    }
     if ui.json() {
         return ui.print_document("good", &report);
     }
     ui.print(good::render_text(&report, ui.width(), &|time| {
         ui.format_time(time)
     }));
-    read_context::print_fetch_age(workspace, ui);
     Ok(())
 }

@@ -13,6 +13,7 @@ use inclusion::{Inclusion, InclusionFinder};
 use next_step::PromotionProgress;
 
 use crate::cli::read_context::{self, EnvironmentSnapshot};
+use crate::cli::run_details::mark_wrapped;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Statement, VerificationResult};
@@ -265,7 +266,8 @@ impl CommitReader<'_> {
     ) -> crate::git::Result<DeploymentDetails> {
         let start = self.gatherer.history().start_of(statement)?;
         let start = start.as_ref().map(|entry| &entry.statement);
-        Ok(DeploymentDetails::new(statement, start).only_for(component))
+        let details = DeploymentDetails::new(statement, start).only_for(component);
+        Ok(mark_wrapped(self.gatherer, details, statement, start))
     }
 }
 

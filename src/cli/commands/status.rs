@@ -4,13 +4,14 @@
 
 mod attention;
 mod components;
+mod differences;
 mod watch;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use attention::Attention;
-use components::{describe_lock, list_components};
+use components::{describe_lock, list_components, list_not_deployed};
+use differences::{find_differing, report_differences};
 
 use crate::cli::deployment_request::require_component;
 use crate::cli::placement::PlacementFinder;
@@ -19,8 +20,8 @@ use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, Statement, StoredEntry};
 use crate::domain::id::CommitId;
-use crate::domain::name::ComponentName;
-use crate::domain::policy::{BranchName, Policy};
+use crate::domain::name::{ComponentName, Person};
+use crate::domain::policy::{BranchName, Environment, Policy};
 use crate::domain::state::{EnvState, State};
 use crate::domain::text::Line;
 use crate::domain::time::Time;
@@ -69,7 +70,7 @@ pub struct Args {
     /// The environment, if the first argument is a component or `all`
     #[arg(value_name = "ENV", hide = true)]
     second: Option<String>,
-    /// Show one line per component, even if all are at the same release
+    /// Show one line per component, even if all are at the same release, and every hold
     #[arg(long)]
     all: bool,
     /// Also list the artifacts of each component
@@ -160,6 +161,7 @@ fn read_report(args: &Args, ui: &Ui) -> Result<StatusReport, CliError> {
         yanks: &yanks,
         branch_lag: BranchLag::new(repository, &workspace.policy, BEHIND_LIMIT),
         component: component.as_ref(),
+        reader: read_context::identify_user(&workspace),
         now: ui.now(),
     };
     let environments = snapshots
@@ -195,6 +197,8 @@ struct StatusReader<'a> {
     branch_lag: BranchLag<'a>,
     /// The only component to show.
     component: Option<&'a ComponentName>,
+    /// The user, if known.
+    reader: Option<Person>,
     now: Time,
 }
 
@@ -229,9 +233,11 @@ impl StatusReader<'_> {
         }
         let differing = compare
             .then(|| find_differing(self.workspace, snapshot, branch.zip(tip), self.component));
-        let attention = Attention::read(state, self.gatherer, self.now, &is_shown)
-            .context(ErrorKind::CannotTell, "cannot read what needs attention")?;
         let policy = &self.workspace.policy;
+        let attention = Attention::read(policy, state, self.gatherer, self.now, &is_shown)
+            .context(ErrorKind::CannotTell, "cannot read what needs attention")?;
+        let mut not_deployed = list_not_deployed(policy, state, &components);
+        not_deployed.retain(|it| is_shown(it));
         let mut renamed = read_context::find_renamed(policy, state);
         renamed.retain(|old, _| is_shown(old));
         let mut undeclared = read_context::find_undeclared(policy, state);
@@ -243,6 +249,7 @@ impl StatusReader<'_> {
             released_by: newest.map(|statement| statement.by.clone()),
             release_status: ReleaseStatus::combine(statuses),
             holds: attention.holds,
+            hold_lifters: self.find_hold_lifters(snapshot.rules),
             failures: attention.failures,
             unfinished_runs: attention.unfinished_runs,
             break_glass: attention.break_glass,
@@ -257,8 +264,18 @@ impl StatusReader<'_> {
             undeclared,
             renamed,
             components,
+            not_deployed,
             differing_components: differing.transpose()?,
         })
+    }
+
+    /// Returns who may lift the holds of an environment. Returns `None` if the user may.
+    fn find_hold_lifters(&self, rules: &Environment) -> Option<Vec<Person>> {
+        let policy = &self.workspace.policy;
+        let admins = policy.admins(&self.workspace.project.root_keys);
+        let lifters = policy.unlockers(rules, admins);
+        let is_reader_able = self.reader.as_ref().is_some_and(|it| lifters.contains(it));
+        (!is_reader_able).then(|| lifters.into_iter().collect())
     }
 }
 
@@ -318,76 +335,6 @@ fn count_behind(
             truncated: ahead.is_truncated,
         });
         status.missing_commits = ahead.commits.into_iter().map(CommitId).collect();
-    }
-}
-
-/// Returns the components whose content in the environment differs from its branch, or is unknown.
-///
-/// # Errors
-///
-/// Fails if this clone does not have the branch.
-fn find_differing(
-    workspace: &Workspace,
-    snapshot: &read_context::EnvironmentSnapshot<'_>,
-    branch: Option<(&str, CommitId)>,
-    only: Option<&ComponentName>,
-) -> Result<Vec<ComponentName>, CliError> {
-    let name = snapshot.name();
-    let (branch, tip) = branch.ok_or_else(|| {
-        CliError::new(
-            ErrorKind::CannotTell,
-            format!("this clone has no branch to compare {name} with"),
-        )
-        .hint("git fetch")
-    })?;
-    let (state, gatherer) = (snapshot.state(), workspace.gatherer());
-    let mut components: BTreeSet<ComponentName> = state.components().into_keys().cloned().collect();
-    components.extend(workspace.policy.component_names());
-    let mut differing = Vec::new();
-    for component in components
-        .into_iter()
-        .filter(|it| only.is_none_or(|only| it == only))
-    {
-        let content = gatherer.content(&workspace.policy, tip, &component);
-        let content = content.context(
-            ErrorKind::CannotTell,
-            format!("cannot tell the content of {component} in {branch}"),
-        )?;
-        if content != state.content(&component) || state.unknown_since(&component).is_some() {
-            differing.push(component);
-        }
-    }
-    Ok(differing)
-}
-
-/// Prints the environments that differ from their branches, and fails if there are any.
-fn report_differences(report: &StatusReport, ui: &Ui) -> Result<(), CliError> {
-    let mut has_difference = false;
-    for environment in &report.environments {
-        let Some(differing) = environment
-            .differing_components
-            .as_ref()
-            .filter(|components| !components.is_empty())
-        else {
-            continue;
-        };
-        has_difference = true;
-        let branch = environment
-            .branch
-            .as_ref()
-            .or(report.branch.as_ref())
-            .map_or("its branch", String::as_str);
-        let names: Vec<&str> = differing.iter().map(ComponentName::as_str).collect();
-        ui.eprint_sentence(format_args!(
-            "{} differs from {branch}: {}",
-            environment.name,
-            names.join(", ")
-        ));
-    }
-    if has_difference {
-        Err(CliError::reported(ErrorKind::Denied))
-    } else {
-        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use super::environment::{Environment, PromotionMatch};
 use super::environment_words::Enforcement;
 use super::error::PolicyErrors;
 use super::paths::{Coverage, FileOwnership, Paths, affects_checkout};
-use super::people::KeyStatus;
+use super::people::{KeyStatus, Members};
 use super::predicate::PredicateType;
 use super::refname::BranchName;
 use super::variables::{Secret, VarName};
@@ -106,6 +106,21 @@ impl Policy {
                 .filter_map(|key| Some(self.person_of_key(key)?.0.clone()))
                 .collect(),
         }
+    }
+
+    /// Returns the people who may unlock an environment and lift its holds: its deployers and
+    /// approvers, and the admins. A machine may not.
+    pub fn unlockers(
+        &self,
+        environment: &Environment,
+        admins: BTreeSet<Person>,
+    ) -> BTreeSet<Person> {
+        let approvers = environment.approvals.iter().map(|it| &it.by);
+        let members = approvers.chain([&environment.deployers]);
+        let mut able = admins;
+        able.extend(members.flat_map(Members::persons).cloned());
+        able.retain(|person| !self.is_machine(person));
+        able
     }
 
     /// Checks whether this is a machine. A name that is not listed counts as one, so that no

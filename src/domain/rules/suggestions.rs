@@ -68,15 +68,10 @@ fn find_able(ctx: &Context<'_>, command: &str) -> Option<BTreeSet<Person>> {
     }
 }
 
-/// Returns the people who may unlock an environment: its deployers and approvers, and the admins. A
-/// machine may not.
+/// Returns the people who may unlock an environment.
 pub(super) fn find_unlockers(ctx: &Context<'_>, environment: &Environment) -> BTreeSet<Person> {
-    let approvers = environment.approvals.iter().map(|it| &it.by);
-    let members = approvers.chain([&environment.deployers]);
-    let mut able: BTreeSet<Person> = members.flat_map(Members::persons).cloned().collect();
-    able.extend(ctx.admins().unwrap_or_default());
-    able.retain(|person| !ctx.policy.is_machine(person));
-    able
+    let admins = ctx.admins().unwrap_or_default();
+    ctx.policy.unlockers(environment, admins)
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl<'a> BranchLag<'a> {
     }
 
     /// Returns the commits of the branch at `tip` that touch a component and are not in the history
-    /// of the running commit.
+    /// of the running commit. Returns none if the component has the same content at both.
     pub fn commits_behind(
         &self,
         component: &ComponentName,
@@ -67,6 +67,10 @@ impl<'a> BranchLag<'a> {
         };
         let branch = self.load_branch(tip)?;
         let missing = branch.find_missing(running)?;
+        // Commits that were reverted on the branch since leave nothing to deploy.
+        if !missing.indexes.is_empty() && !self.path_commits.differs(component, running, tip)? {
+            return Ok(CommitsAhead::default());
+        }
         // Commits before the observed part may touch the component, too. They are walked unless
         // there are too many.
         if missing.may_miss_older
@@ -143,6 +147,41 @@ mod tests {
         api = { paths = "api" }
         web = { paths = "web" }
     "#;
+
+    /// A component is not behind if later commits were reverted: its content is that of the branch.
+    #[test]
+    fn equal_content_is_not_behind() {
+        let policy = Policy::parse(POLICY).unwrap();
+        let scratch = TestRepository::bare();
+        let mut commits: Vec<CommitId> = Vec::new();
+        for (api, web) in [("1", "1"), ("2", "1"), ("3", "2"), ("1", "3")] {
+            let blob = |text: &str| {
+                let path = scratch.sibling_path("blob");
+                std::fs::write(&path, text).unwrap();
+                scratch.oid(&["hash-object", "-w", path.to_str().unwrap()])
+            };
+            let tree = scratch.tree(&[
+                ("100644", "api/x".to_owned(), blob(api)),
+                ("100644", "web/x".to_owned(), blob(web)),
+            ]);
+            let (tree, parent) = (tree.to_string(), commits.last().map(|it| it.0.to_string()));
+            let mut args = vec!["commit-tree", &tree, "-m", "x"];
+            args.extend(parent.iter().flat_map(|parent| ["-p", parent]));
+            commits.push(CommitId(scratch.oid(&args)));
+        }
+        let repository = scratch.open();
+        let (api, web) = ("api".parse().unwrap(), "web".parse().unwrap());
+        for limit in [1, 100] {
+            let lag = BranchLag::new(&repository, &policy, limit);
+            let count = |component, running: usize, tip: usize| {
+                let behind = lag.commits_behind(component, commits[tip], commits[running]);
+                behind.unwrap().commits.len()
+            };
+            // The branch has changed api twice and back.
+            assert_eq!((count(&api, 0, 3), count(&web, 0, 3)), (0, 2));
+            assert_eq!((count(&api, 1, 3), count(&api, 0, 2)), (2, 2));
+        }
+    }
 
     /// The count is that of the commits that touch the component, also if the running commit is
     /// older than the observed part of the branch, whatever the observed part touches.

@@ -54,4 +54,10 @@ impl StepFailure {
             Self::CommandFailed(CommandEnd::Exited(status), _) if !matches!(status, 126 | 127)
         )
     }
+
+    /// Returns whether the command of the step may have run, even in part. The files and the secrets of
+    /// a command are read before it starts. An error of the system counts as after the start.
+    pub(super) fn may_have_run(&self) -> bool {
+        !matches!(self, Self::Checkout(_) | Self::Secret(_))
+    }
 }

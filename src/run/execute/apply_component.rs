@@ -38,6 +38,14 @@ impl ApplyFailure {
         }
     }
 
+    /// Creates the failure of a step, if an earlier step `may_have_changed` the component.
+    fn after(may_have_changed: bool, error: StepError) -> Self {
+        Self::StepFailed {
+            may_have_changed: may_have_changed || error.may_have_run,
+            error,
+        }
+    }
+
     /// Creates the failure of a step that, or a step before it, may have changed the component.
     fn after_change(error: StepError) -> Self {
         Self::StepFailed {
@@ -104,9 +112,9 @@ fn apply_with_retries(
     let runner = task.runner;
     // After a failed attempt, the component counts as failed, even if the next attempt is stopped
     // for another reason.
-    let check_continue = |previous_error: Option<&StepError>| {
+    let check_continue = |previous_error: Option<&StepError>, may_have_changed| {
         let explain = |stop: Option<ApplyFailure>| match previous_error {
-            Some(error) => ApplyFailure::after_change(error.clone()),
+            Some(error) => ApplyFailure::after(may_have_changed, error.clone()),
             None => stop.unwrap_or(ApplyFailure::Stopped),
         };
         guard.check().map_err(explain)
@@ -115,8 +123,9 @@ fn apply_with_retries(
     let mut failed_attempts = 0;
     let mut previous_error: Option<StepError> = None;
     let mut was_applied = false;
+    let mut may_have_changed = false;
     while !plan.as_ref().is_some_and(PlanOutput::is_empty) {
-        check_continue(previous_error.as_ref())?;
+        check_continue(previous_error.as_ref(), may_have_changed)?;
         was_applied = true;
         plan.iter().for_each(on_apply);
         let Err(error) = runner.apply(job, plan.as_ref()) else {
@@ -126,15 +135,18 @@ fn apply_with_retries(
             || failed_attempts == retries
             || !runner.wait_before_retry(failed_attempts)
         {
-            return Err(ApplyFailure::after_change(error));
+            return Err(ApplyFailure::after(may_have_changed, error));
         }
         failed_attempts += 1;
-        check_continue(Some(&error))?;
+        may_have_changed |= error.may_have_run;
+        check_continue(Some(&error), may_have_changed)?;
         // Never retry with an old plan: the failed attempt may have changed things.
-        *plan = runner.plan(job).map_err(ApplyFailure::after_change)?;
+        *plan = runner
+            .plan(job)
+            .map_err(|error| ApplyFailure::after(may_have_changed, error))?;
         let differs = |plan: &PlanOutput| !is_same_plan(plan, shown_plan) && !plan.is_empty();
         if task.plans_are_bound && plan.as_ref().is_some_and(differs) {
-            return Err(ApplyFailure::after_change(error));
+            return Err(ApplyFailure::after(may_have_changed, error));
         }
         previous_error = Some(error);
     }
@@ -157,5 +169,5 @@ pub(super) fn destroy_component(
             verification: VerificationResult::None,
             outputs_changed: true,
         })
-        .map_err(ApplyFailure::after_change)
+        .map_err(|error| ApplyFailure::after(false, error))
 }

@@ -48,6 +48,7 @@ pub(super) fn make_start_error(error: Option<&WorkDirsError>) -> StepError {
         log: std::path::PathBuf::new(),
         is_interrupted: false,
         is_explained: false,
+        may_have_run: false,
     }
 }
 

@@ -226,6 +226,7 @@ mod tests {
             log: std::path::PathBuf::new(),
             is_interrupted: false,
             is_explained,
+            may_have_run: true,
         };
         let component = "network-api".parse().unwrap();
         for (line, waits) in cases {

@@ -44,10 +44,15 @@ fn render_environment(
     for component in &environment.components {
         table.add_row(row_cells(component, when));
     }
+    for component in &environment.not_deployed {
+        let dim = Mark::None.style();
+        let cells = [component.as_str(), "–", "NOT_DEPLOYED", "", ""];
+        table.add_row(cells.map(|text| Cell::styled(text, dim)));
+    }
     if options.with_artifacts {
         add_artifacts(&mut table, environment);
     }
-    add_remarks(&mut table, environment, when);
+    add_remarks(&mut table, environment, options.sharing, when);
     format!("{summary}\n\n{}", table.render(options.width))
 }
 

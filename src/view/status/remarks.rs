@@ -1,8 +1,11 @@
 //! The remarks below the rows of an environment: what needs attention there.
 
+mod holds;
+
 use std::collections::BTreeSet;
 
 use super::report::{CommitPlacement, EnvironmentStatus, LockInfo};
+use super::text::RowSharing;
 use crate::domain::entry::Outcome;
 use crate::domain::name::ComponentName;
 use crate::domain::time::Time;
@@ -15,13 +18,14 @@ use crate::view::undeclared::UndeclaredRemark;
 pub(super) fn add_remarks(
     table: &mut Table,
     environment: &EnvironmentStatus,
+    sharing: RowSharing,
     when: &dyn Fn(Time) -> String,
 ) {
     add_locks(table, environment, when);
     add_unfinished_runs(table, environment, when);
     add_break_glass(table, environment, when);
     add_yanks(table, environment);
-    add_holds(table, environment);
+    holds::add_holds(table, environment, sharing);
     add_failures(table, environment, when);
     add_placements(table, environment);
     add_approvals(table, environment, when);
@@ -73,36 +77,6 @@ fn add_yanks(table: &mut Table, environment: &EnvironmentStatus) {
         table.add_remark(style_warning(format!(
             "{subject} in {name} {verb} a yanked commit: \"{reason}\""
         )));
-    }
-}
-
-/// Adds the components whose content is on hold, with the command that releases it.
-fn add_holds(table: &mut Table, environment: &EnvironmentStatus) {
-    let name = &environment.name;
-    let holds = environment.holds.iter().map(|it| {
-        (
-            it.component.as_str(),
-            (it.commit, it.outcome, &it.rolled_back_by),
-        )
-    });
-    for (components, (commit, outcome, rolled_back_by)) in group_equal(holds) {
-        let verb = if components.len() == 1 { "is" } else { "are" };
-        let subject = list_or_count(&components);
-        let cause = match (rolled_back_by, outcome, components.len()) {
-            (Some(person), _, 1) => format!("{person} rolled it back"),
-            (Some(person), _, _) => format!("{person} rolled them back"),
-            (None, Outcome::RolledBack, 1) => "it failed and was rolled back".to_owned(),
-            (None, Outcome::RolledBack, _) => "they failed and were rolled back".to_owned(),
-            (None, _, 1) => "it failed".to_owned(),
-            (None, ..) => "they failed".to_owned(),
-        };
-        let commit = commit.0.prefix(7);
-        table.add_command_remark(
-            style_warning(format!(
-                "{subject} ({commit}) {verb} on hold in {name} because {cause}"
-            )),
-            format!("git deploy unlock {name} --commit {commit}"),
-        );
     }
 }
 

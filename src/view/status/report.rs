@@ -53,10 +53,14 @@ pub struct EnvironmentStatus {
     /// Whether it has expired: the next `git deploy reap` destroys it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub expired: bool,
-    /// The components whose newest content that failed or was rolled back is on hold, until a person
-    /// lifts the hold or a later version is deployed.
+    /// The contents of components that failed or were rolled back and are on hold until a person lifts
+    /// the hold, newest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<HeldComponent>,
+    /// Who may lift the holds; `None` if the reader may.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub hold_lifters: Option<Vec<Person>>,
     /// The components whose last attempt failed, whether or not its content is still on hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<FailedComponent>,
@@ -80,6 +84,9 @@ pub struct EnvironmentStatus {
     pub release_status: Option<ReleaseStatus>,
     /// The components that run or are being deployed, by name.
     pub components: Vec<ComponentStatus>,
+    /// The components that the policy declares and that were never deployed here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_deployed: Vec<ComponentName>,
     /// The components that run but are no longer declared in the policy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undeclared: Vec<ComponentName>,
@@ -106,6 +113,9 @@ pub struct HeldComponent {
     /// The person who rolled it back; absent if its deployment failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rolled_back_by: Option<Person>,
+    /// Whether another version was deployed since, or a later one is on hold.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub superseded: bool,
 }
 
 /// A component whose last attempt failed.
@@ -213,8 +223,8 @@ pub struct ComponentStatus {
     pub since: Time,
     /// Who brought it into this state.
     pub by: Person,
-    /// The number of commits on the branch that touch the component and are not running; absent if
-    /// unknown.
+    /// The number of commits on the branch that touch the component and are not running; 0 if the
+    /// running content is that of the branch; absent if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behind: Option<CommitCount>,
     /// Those commits, so that a row for several components counts each only once.

@@ -10,6 +10,7 @@ use anstyle::Style;
 use super::remarks::{add_artifacts, add_remarks};
 use super::report::{ComponentState, ComponentStatus, EnvironmentStatus, StatusReport};
 use crate::domain::id::CommitId;
+use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
 use crate::view::commit_count::CommitCount;
@@ -130,7 +131,7 @@ fn build_table(
         if options.with_artifacts {
             add_artifacts(&mut table, environment);
         }
-        add_remarks(&mut table, environment, when);
+        add_remarks(&mut table, environment, options.sharing, when);
     }
     table
 }
@@ -205,7 +206,20 @@ fn environment_rows(
             when,
         ));
     }
+    rows.extend(not_deployed_rows(&environment.not_deployed, sharing));
     rows
+}
+
+/// Returns the rows of the components that were never deployed. Many share one row.
+fn not_deployed_rows(components: &[ComponentName], sharing: RowSharing) -> Vec<[Cell; 8]> {
+    let dim = Mark::None.style();
+    let row = |label: &str| {
+        ["", label, "–", "–", "not deployed yet", "", "", "–"].map(|text| Cell::styled(text, dim))
+    };
+    if sharing == RowSharing::Equal && components.len() >= MIN_GROUP {
+        return vec![row(&format!("others ({})", components.len()))];
+    }
+    components.iter().map(|name| row(name.as_str())).collect()
 }
 
 /// Splits the components into those with their own row and the groups that share one.

@@ -259,3 +259,38 @@ fn retries_and_timeouts() {
     );
     play.nothing_left();
 }
+
+/// A component whose secret cannot be read is not touched: it is skipped, keeps its state and is not
+/// put on hold. If an earlier attempt ran its command, its state is unknown.
+#[test]
+fn a_missing_secret_changes_nothing() {
+    let world = World::new();
+    let secret = "secrets = { TOKEN = \"cat $HOME/token\" }\nretries = 1";
+    let play = RunFixture::new(
+        &world,
+        "[environments]\ndev = { rollback = \"manual\" }\n",
+        &[("web", secret)],
+    );
+    let status = || {
+        let status = play.project.ci.deploy(&["status", "dev", "--json"]);
+        let document = status.ok().json();
+        let environment = document["environments"][0].clone();
+        let mut components = environment["components"].as_array().unwrap().iter();
+        let web = components.find(|it| it["component"] == "web").unwrap();
+        (web["state"].clone(), environment["holds"].clone())
+    };
+    std::fs::write(play.home("token"), "1234567890").unwrap();
+    play.run(&[]).ok();
+    std::fs::remove_file(play.home("token")).unwrap();
+    play.change(&[("web/n", "2\n")]);
+    let run = play.run(&[]).fails(4);
+    assert!(run.words_of_err().contains("secret TOKEN failed"), "{run}");
+    assert_eq!(play.ended("dev"), "web skipped");
+    assert_eq!(status(), ("live".into(), serde_json::Value::Null));
+    // The second attempt lacks the secret.
+    std::fs::write(play.home("token"), "1234567890").unwrap();
+    play.change(&[("web/apply", "rm $HOME/token; exit 1\n")]);
+    play.run(&[]).fails(4);
+    assert_eq!(play.ended("dev"), "web failed");
+    assert_eq!(status().0, "unknown");
+}

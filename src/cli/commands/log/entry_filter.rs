@@ -92,6 +92,11 @@ impl Criteria {
         self.by.is_none() && !self.need_deployment()
     }
 
+    /// Returns whether the person is the only criterion.
+    pub fn only_person(&self) -> bool {
+        self.by.is_some() && !self.need_deployment()
+    }
+
     /// Returns whether a criterion is about a field that only deployments have.
     fn need_deployment(&self) -> bool {
         self.change.is_some() || self.release.is_some() || !self.labels.is_empty()

@@ -1,10 +1,10 @@
 //! Notifies of unused approvals that expire soon.
 
 use crate::cli::deploy_runner::{SharedNotice, notify_environments};
+use crate::cli::pending_approvals::list_pending_approvals;
 use crate::cli::read_context::read_environments;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
-use crate::domain::entry::Action;
 use crate::domain::policy::NotifyEvent;
 use crate::domain::time::Time;
 
@@ -17,14 +17,12 @@ pub(super) fn notify_expiring_approvals(
 ) -> Result<(), CliError> {
     for snapshot in read_environments(workspace)? {
         let name = snapshot.name();
-        for (_, _, entry) in snapshot.state().approvals() {
-            let Action::Approve(approve) = &entry.statement.action else {
-                continue;
-            };
-            if approve.expires <= ui.now() || approve.expires > deadline {
+        for approval in list_pending_approvals(&workspace.policy, snapshot.state(), ui.now()) {
+            let (by, approve) = (approval.by, approval.approve);
+            if approve.expires > deadline {
                 continue;
             }
-            let (by, commit) = (&entry.statement.by, approve.commit);
+            let commit = approve.commit;
             let sentence = format!("{by} approved {} for {name}", commit.short());
             ui.print_sentence(format_args!(
                 "{sentence}; the approval expires {}.",

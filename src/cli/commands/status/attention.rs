@@ -1,14 +1,16 @@
 //! What needs attention in an environment: holds, failures, uses of break-glass, unfinished runs,
 //! approvals that are still unused, and running commits that are not where they belong.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::cli::pending_approvals::{UnusedApproval, list_pending_approvals};
 use crate::domain::entry::{
-    Action, ApprovalPurpose, ComponentResult, Deployment, DeploymentKind, Outcome, Statement,
-    StoredEntry,
+    ApprovalPurpose, ComponentResult, Deployment, DeploymentKind, Outcome, Statement, StoredEntry,
 };
 use crate::domain::id::Content;
 use crate::domain::name::ComponentName;
+use crate::domain::policy::Policy;
 use crate::domain::state::EnvState;
 use crate::domain::time::Time;
 use crate::ledger::facts::FactGatherer;
@@ -28,6 +30,7 @@ pub(super) struct Attention {
 impl Attention {
     /// Reads what needs attention. Leaves out what is only about components that are not shown.
     pub fn read(
+        policy: &Policy,
         env_state: EnvState<'_>,
         gatherer: &FactGatherer<'_>,
         now: Time,
@@ -38,7 +41,7 @@ impl Attention {
             failures: find_failures(env_state),
             break_glass: find_break_glass(env_state),
             unfinished_runs: find_unfinished_runs(env_state),
-            approvals: find_approvals(env_state, now),
+            approvals: find_approvals(policy, env_state, now),
         };
         attention.holds.retain(|it| is_shown(&it.component));
         attention.failures.retain(|it| is_shown(&it.component));
@@ -52,36 +55,29 @@ impl Attention {
     }
 }
 
-/// Returns, for each component, the newest content that is on hold. Leaves it out if another version
-/// was deployed since, unless that was a rollback.
+/// Returns every content that is on hold, newest first.
 fn find_holds(
     env_state: EnvState<'_>,
     gatherer: &FactGatherer<'_>,
 ) -> crate::git::Result<Vec<HeldComponent>> {
-    let mut newest: Vec<(&ComponentName, Content, &Arc<StoredEntry>)> = Vec::new();
-    for (component, content, entry) in env_state.holds() {
-        match newest.iter_mut().find(|(name, ..)| *name == component) {
-            Some(held) if held.2.statement.sequence < entry.statement.sequence => {
-                *held = (component, content, entry);
-            }
-            Some(_) => {}
-            None => newest.push((component, content, entry)),
-        }
-    }
+    let mut entries: Vec<(&ComponentName, Content, &Arc<StoredEntry>)> =
+        env_state.holds().collect();
+    entries.sort_by_key(|(component, _, entry)| {
+        (std::cmp::Reverse(entry.statement.sequence), *component)
+    });
     let mut holds = Vec::new();
-    for (component, content, entry) in newest {
-        let is_current = env_state.live_entry(component).is_none_or(|live| {
-            live.statement.sequence <= entry.statement.sequence
-                || live.statement.ended_kind() == Some(DeploymentKind::Rollback)
+    let mut seen = BTreeSet::new();
+    for (component, content, entry) in entries {
+        let is_newest = seen.insert(component);
+        let is_superseded = env_state.live_entry(component).is_some_and(|live| {
+            live.statement.sequence > entry.statement.sequence
+                && !(is_newest && live.statement.ended_kind() == Some(DeploymentKind::Rollback))
         });
-        if is_current {
-            holds.extend(describe_hold(
-                component,
-                content,
-                &entry.statement,
-                gatherer,
-            )?);
-        }
+        let described = describe_hold(component, content, &entry.statement, gatherer)?;
+        holds.extend(described.map(|hold| HeldComponent {
+            superseded: is_superseded,
+            ..hold
+        }));
     }
     Ok(holds)
 }
@@ -103,6 +99,7 @@ fn describe_hold(
             commit: result.target.commit,
             outcome: result.outcome,
             rolled_back_by: None,
+            superseded: false,
         }));
     }
     let start = gatherer.history().start_of(cause)?;
@@ -120,6 +117,7 @@ fn describe_hold(
         commit,
         outcome: Outcome::RolledBack,
         rolled_back_by: Some(cause.by.clone()),
+        superseded: false,
     }))
 }
 
@@ -178,22 +176,18 @@ fn find_unfinished_runs(env_state: EnvState<'_>) -> Vec<UnfinishedRun> {
 }
 
 /// Returns the approvals that no deployment has used and that have not expired.
-fn find_approvals(env_state: EnvState<'_>, now: Time) -> Vec<PendingApproval> {
-    let approvals = env_state.approvals().filter_map(|(_, _, entry)| {
-        let Action::Approve(approve) = &entry.statement.action else {
-            return None;
-        };
-        (approve.expires > now).then(|| PendingApproval {
-            commit: approve.commit,
-            components: approve.components.clone(),
-            purpose: match approve.purpose {
-                ApprovalPurpose::Deploy => "deploy",
-                ApprovalPurpose::Destroy => "destroy",
-                ApprovalPurpose::Exec { .. } => "exec",
-            },
-            by: entry.statement.by.clone(),
-            expires: approve.expires,
-        })
-    });
-    approvals.collect()
+fn find_approvals(policy: &Policy, env_state: EnvState<'_>, now: Time) -> Vec<PendingApproval> {
+    let pending = list_pending_approvals(policy, env_state, now);
+    let describe = |it: UnusedApproval<'_>| PendingApproval {
+        commit: it.approve.commit,
+        components: it.components,
+        purpose: match it.approve.purpose {
+            ApprovalPurpose::Deploy => "deploy",
+            ApprovalPurpose::Destroy => "destroy",
+            ApprovalPurpose::Exec { .. } => "exec",
+        },
+        by: it.by.clone(),
+        expires: it.approve.expires,
+    };
+    pending.into_iter().map(describe).collect()
 }

@@ -8,6 +8,7 @@ use crate::domain::entry::{
     Action, Deployment, DeploymentKind, StoredEntry, Target, VerificationResult,
 };
 use crate::domain::name::ComponentName;
+use crate::domain::policy::Policy;
 use crate::domain::state::{EnvState, OpenRun};
 use crate::domain::text::Line;
 use crate::domain::time::Time;
@@ -42,6 +43,22 @@ pub(super) fn list_components(env_state: EnvState<'_>, now: Time) -> Vec<Compone
         .into_iter()
         .filter_map(|name| describe_component(env_state, name, now))
         .collect()
+}
+
+/// Returns the components that the policy declares and that were never deployed to an environment.
+/// Leaves out a component that still runs there under a former name.
+pub(super) fn list_not_deployed(
+    policy: &Policy,
+    env_state: EnvState<'_>,
+    listed: &[ComponentStatus],
+) -> Vec<ComponentName> {
+    let is_present = |name: &ComponentName| {
+        env_state.present_commit(name).is_some() || listed.iter().any(|it| it.component == *name)
+    };
+    let mut names = policy.component_names();
+    // The files that belong to no component are declared nowhere.
+    names.retain(|name| *name != ComponentName::rest() && !policy.names_of(name).any(is_present));
+    names.into_iter().collect()
 }
 
 /// Returns the status of a component, except for the parts that need its branch or the yanks.
