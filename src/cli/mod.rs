@@ -16,6 +16,7 @@ mod ci_job;
 mod commands;
 mod default_names;
 mod deploy_runner;
+mod deployed_branch;
 mod deployment_notes;
 mod deployment_request;
 mod diagnostics;

@@ -1,13 +1,14 @@
 //! Brings what follows from ledger and policy outside the ledgers, the *projections*, in line with
-//! them: the branch of `advance`.
+//! them: the tags of `tag`, and the branch of `advance`.
 //!
 //! A projection is a function of the ledger on the remote and of two policies: the one in force, and
 //! the one that the entry's signer had read. So a run that was killed loses nothing, and a clone that
 //! was away for long brings nothing back. Whatever stops a reconciliation, the next one ends with the
-//! same refs: branches only move forward, and each push states the old value.
+//! same refs: tags are only created, branches only move forward, and each push states the old value.
 
 mod advance;
 mod remote_refs;
+mod tags;
 
 use remote_refs::RemoteRefs;
 
@@ -26,7 +27,7 @@ use crate::view::reconcile::{
 
 /// Returns whether the policy asks for a projection of an environment.
 pub fn has_projections(rules: &Environment) -> bool {
-    rules.advance.is_some()
+    rules.advance.is_some() || rules.tag.is_some()
 }
 
 /// Brings the projections of one environment or pattern in line with its ledger.
@@ -136,6 +137,7 @@ impl Reconciler<'_> {
         let Some(tip) = self.workspace.tip(&self.rules.ledger)? else {
             return Ok(());
         };
+        self.make_tags(tip, projections)?;
         projections.extend(self.advance_branch(tip)?);
         Ok(())
     }

@@ -16,6 +16,7 @@ pub mod policy;
 pub mod rules;
 mod serde_str;
 pub mod state;
+pub mod success_tags;
 pub mod text;
 pub mod time;
 pub mod verdict;

@@ -7,6 +7,7 @@ use crate::domain::entry::{ComponentResult, DeploymentKind, Statement, StoredEnt
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::policy::Policy;
+use crate::domain::success_tags::Success;
 use crate::git::error::Result;
 
 /// The actions by which a deployment ends, and the one that states what runs without a deployment.
@@ -24,7 +25,8 @@ pub struct EndedDeployment {
 }
 
 impl EndedDeployment {
-    fn new((id, entry): (EntryId, Arc<StoredEntry>)) -> Option<Self> {
+    /// Returns an entry of an environment as an ended deployment, whatever its action is.
+    pub(super) fn new((id, entry): (EntryId, Arc<StoredEntry>)) -> Option<Self> {
         let environment = entry.statement.environment()?;
         Some(Self {
             id,
@@ -80,6 +82,35 @@ impl LedgerHistory<'_> {
                 Err(error) => Some(Err(error)),
             }
         })
+    }
+
+    /// Returns what the names of a deployment's tags depend on; `None` if nothing was deployed.
+    ///
+    /// The branch is the one that the start states as the deployment's origin, else the branch of the
+    /// environment in the policy of that time.
+    pub fn success_of(&self, ended: &EndedDeployment) -> Result<Option<Success>> {
+        let statement = ended.statement();
+        let Some(mut success) = Success::read(statement) else {
+            return Ok(None);
+        };
+        let start = self.start_of(statement)?;
+        let start = start.as_ref().map_or(statement, |start| &start.statement);
+        let stated = start
+            .deployment()
+            .and_then(|deployment| deployment.origin.branch.clone());
+        success.branch = match stated {
+            Some(branch) => Some(branch.as_str().to_owned()),
+            None => {
+                let policy = self.policy_of(statement)?;
+                let rules = policy
+                    .as_deref()
+                    .and_then(|policy| policy.environment(&ended.environment));
+                rules
+                    .and_then(|rules| rules.branch.as_ref())
+                    .map(|branch| branch.as_str().to_owned())
+            }
+        };
+        Ok(Some(success))
     }
 
     /// Returns the policy that the signer of an entry had read; `None` if the entry names none.

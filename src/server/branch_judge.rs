@@ -110,18 +110,23 @@ impl PushJudge<'_> {
         name: &str,
         update: &RefUpdate,
     ) -> std::result::Result<RefCommits, Box<Check>> {
-        let resolve = |id: Oid| {
+        let resolve = |id: Oid, is_new: bool| {
             let peeled = match (rule, self.repository.object_kind(id)) {
                 (_, Err(error)) => Err(error),
                 (_, Ok(None)) => Err(Error::Missing(id)),
-                // A branch points to a commit itself. A tag may point to an object that leads to
-                // one.
-                (Rule::Branch, Ok(Some(kind))) => Ok((kind == ObjectKind::Commit).then_some(id)),
+                // A branch points to a commit itself, and so does a tag that follows from a
+                // deployment. An older tag may point to an object that leads to one.
+                (_, Ok(Some(kind))) if rule == Rule::Branch || is_new => {
+                    Ok((kind == ObjectKind::Commit).then_some(id))
+                }
                 (_, Ok(Some(_))) => self.repository.peel_to_commit(id),
             };
             match peeled {
                 Ok(Some(id)) => Ok(CommitId(id)),
-                Ok(None) => Err(Box::new(Check::fail(rule, "it does not point to a commit"))),
+                Ok(None) => Err(Box::new(Check::fail(
+                    rule,
+                    "it does not point to a commit itself",
+                ))),
                 Err(error) => Err(Box::new(error.to_check(rule))),
             }
         };
@@ -138,8 +143,8 @@ impl PushJudge<'_> {
             )));
         }
         Ok(RefCommits {
-            old: old.map(resolve).transpose()?,
-            new: update.new.map(resolve).transpose()?,
+            old: old.map(|id| resolve(id, false)).transpose()?,
+            new: update.new.map(|id| resolve(id, true)).transpose()?,
         })
     }
 

@@ -60,6 +60,8 @@ pub struct UndecidedEnvironment {
 pub enum ProjectionKind {
     /// `advance`: a branch.
     Advance,
+    /// `tag`: a tag.
+    Tag,
 }
 
 /// What happened to a branch or tag.
@@ -104,15 +106,33 @@ impl Projection {
     fn describe(&self) -> String {
         let name = self.name.as_deref().unwrap_or_default();
         let short = self.commit.0.prefix(7);
-        let ProjectionKind::Advance = self.kind;
-        match self.outcome {
-            ProjectionOutcome::Done => format!("The branch {name} is now at {short}."),
-            ProjectionOutcome::WouldDo => {
+        match (self.kind, self.outcome) {
+            (ProjectionKind::Advance, ProjectionOutcome::Done) => {
+                format!("The branch {name} is now at {short}.")
+            }
+            (ProjectionKind::Advance, ProjectionOutcome::WouldDo) => {
                 format!("The branch {name} would be moved to {short}.")
             }
-            ProjectionOutcome::Refused => format!("The branch {name} was not moved to {short}:"),
-            ProjectionOutcome::Unknown => {
+            (ProjectionKind::Advance, ProjectionOutcome::Refused) => {
+                format!("The branch {name} was not moved to {short}:")
+            }
+            (ProjectionKind::Advance, ProjectionOutcome::Unknown) => {
                 format!("Whether the branch {name} was moved to {short} is unknown:")
+            }
+            (ProjectionKind::Tag, ProjectionOutcome::Done) => {
+                format!("{short} is now tagged {name}.")
+            }
+            (ProjectionKind::Tag, ProjectionOutcome::WouldDo) => {
+                format!("{short} would be tagged {name}.")
+            }
+            (ProjectionKind::Tag, ProjectionOutcome::Refused) if name.is_empty() => {
+                format!("{short} was not tagged:")
+            }
+            (ProjectionKind::Tag, ProjectionOutcome::Refused) => {
+                format!("{short} was not tagged {name}:")
+            }
+            (ProjectionKind::Tag, ProjectionOutcome::Unknown) => {
+                format!("Whether {short} was tagged {name} is unknown:")
             }
         }
     }

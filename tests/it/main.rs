@@ -62,6 +62,7 @@ mod several_environments;
 mod show;
 mod status;
 mod status_attention;
+mod success_tags;
 mod suggestions;
 mod terminal_prompts;
 mod terminal_width;

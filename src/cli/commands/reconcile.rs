@@ -7,10 +7,10 @@ use crate::domain::policy::Environment;
 
 /// Bring branches and tags in line with the ledgers, if a run was killed before it did
 ///
-/// The policy can ask for a branch that follows each success (`advance`). `run` and `record` move it
-/// at their end; this command does what is missing, for example from cron. It fetches first, can be
-/// repeated at any time, and prints nothing that was right already. Exits with 1 if a change was
-/// refused, and with 3 if a ledger is not verified or the remote did not answer.
+/// The policy can ask for a tag on each success (`tag`), and for a branch that follows them
+/// (`advance`). `run` and `record` make them at their end; this command makes what is missing, for
+/// example from cron. It fetches first, can be repeated at any time, and never moves a tag. Exits with
+/// 1 if a change was refused, and with 3 if a ledger is not verified or the remote did not answer.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:

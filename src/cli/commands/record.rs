@@ -20,6 +20,7 @@ use wrapped_command::run_command;
 use crate::cli::append_report;
 use crate::cli::baseline::{self, BaselineCommits};
 use crate::cli::deploy_runner::{notify_refusal, report_recorded};
+use crate::cli::deployed_branch::state_branch;
 use crate::cli::deployment_notes::NotesOnce;
 use crate::cli::deployment_request::{find_dropped_environment, find_environment_policy};
 use crate::cli::projections::reconcile_after_entry;
@@ -89,6 +90,7 @@ fn record_deployment(
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
         let mut deployment = build_recorded_deployment(args, ui, env, snapshot, commit)?;
         inputs.apply_to(&mut deployment);
+        state_branch(workspace, env, &mut deployment);
         notes.report(ui, workspace, env, snapshot, &deployment)?;
         drafted.replace(Some(deployment.clone()));
         let Some(action) = draft_action(args, env, snapshot, deployment)? else {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::notifications::Notifications;
 use crate::cli::args::run::RunOptions;
+use crate::cli::deployed_branch::state_branch;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -192,6 +193,7 @@ impl DeployRunner<'_> {
     pub(super) fn build_draft(&self, mut action: Action) -> EntryDraft {
         if let Some(deployment) = action.deployment_mut() {
             self.inputs.apply_to(deployment);
+            state_branch(self.workspace, self.env, deployment);
         }
         let requested_by = self.requested_by.cloned();
         EntryDraft {

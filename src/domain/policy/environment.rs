@@ -208,10 +208,11 @@ policy_table! {
             needs: "branch", because: "the commit is compared with the branch's tip",
             read: key.flag().unwrap_or(false),
         }
-        /// The form of the environment's tags, with `{timestamp}`, `{env}`, `{branch}`,
-        /// `{version}`, `{component}` and `{commit}`. git-deploy guards these tags and does not
-        /// create them: a tag of this form can be pushed only for a commit whose content runs in
-        /// the environment, and it cannot be moved.
+        /// The form of the tags that a success makes: one for each commit that was deployed, or for
+        /// each component with `{component}`. `{timestamp}` is the time of the entry that ended the
+        /// deployment, `{branch}` the branch that its start states as the origin, `{version}` the
+        /// deployed version; there are also `{env}` and `{commit}`. A tag of this form that follows
+        /// from no success is refused, and none can be moved or deleted.
         pub tag: Option<Template> {
             form: ValueForm::Text(&TEMPLATE),
             example: "\"{version}.{timestamp}.{env}\"",
@@ -345,21 +346,36 @@ impl Environment {
         }
     }
 
-    /// Checks whether a tag, by its short name, has exactly the form of the environment's `tag`.
+    /// Checks whether a tag, by its short name, has exactly the form of the environment's `tag`,
+    /// perhaps with the sequence number of an entry appended.
     pub fn claims_tag(&self, tag: &str) -> bool {
+        let claims = |template: &Template, tag: &str| {
+            template.could_produce(tag, &self.name, self.is_pattern())
+        };
         self.tag
             .as_ref()
-            .is_some_and(|template| template.could_produce(tag, &self.name, self.is_pattern()))
+            .is_some_and(|template| without_numbers(tag).any(|tag| claims(template, tag)))
     }
 
     /// Checks whether a tag, by its short name, has the form of the environment's `tag` only if the
     /// case of ASCII letters is ignored.
     pub fn claims_similar_tag(&self, tag: &str) -> bool {
         let is_similar = |template: &Template| {
-            template.could_produce_in_any_case(tag, &self.name, self.is_pattern())
+            without_numbers(tag)
+                .any(|tag| template.could_produce_in_any_case(tag, &self.name, self.is_pattern()))
         };
         !self.claims_tag(tag) && self.tag.as_ref().is_some_and(is_similar)
     }
+}
+
+/// Returns a tag, and the tag without one or two numbers after dots at its end.
+fn without_numbers(tag: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(tag), |tag| {
+        let (rest, number) = tag.rsplit_once('.')?;
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then_some(rest)
+    })
+    .take(3)
 }
 
 /// Reads the names of inputs. A deployment cannot have more labels than the format allows.

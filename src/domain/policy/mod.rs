@@ -72,7 +72,7 @@ pub use paths::{Coverage, FileOwnership, Paths, quote_brackets};
 pub use people::{KeyStatus, Members};
 pub use placeholder::Placeholder;
 pub use predicate::PredicateType;
-pub use refname::BranchName;
+pub use refname::{BranchName, refname_problem, replace_bad_characters};
 pub use shell_command::ShellCommand;
 #[cfg(test)]
 pub use table::TextForm;

@@ -9,16 +9,13 @@ use std::str::FromStr;
 use crate::domain::text::is_plain;
 
 /// Returns what is wrong with a text as the short name of a branch or tag; `None` if it is fine.
-pub(super) fn refname_problem(text: &str) -> Option<&'static str> {
+pub fn refname_problem(text: &str) -> Option<&'static str> {
     let is_bad_part = |part: &str| {
         part.is_empty() || part.starts_with('.') || part.strip_suffix(".lock").is_some()
     };
     if text.is_empty() || text.len() > 255 {
         Some("it must have 1 to 255 bytes")
-    } else if text
-        .chars()
-        .any(|c| !is_plain(c) || c.is_whitespace() || "~^:?*[\\".contains(c))
-    {
+    } else if text.chars().any(is_bad_character) {
         Some("it must not contain white space, control characters, nor any of ~ ^ : ? * [ \\")
     } else if text.contains("..") || text.contains("@{") || text == "@" {
         Some("it must not contain '..' or '@{', nor be '@'")
@@ -35,6 +32,18 @@ pub(super) fn refname_problem(text: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Replaces each character that git does not allow in the name of a branch or tag with a dash.
+pub fn replace_bad_characters(text: &str) -> String {
+    text.chars()
+        .map(|c| if is_bad_character(c) { '-' } else { c })
+        .collect()
+}
+
+/// Returns whether git, or a reader, could not cope with a character in a name.
+fn is_bad_character(c: char) -> bool {
+    !is_plain(c) || c.is_whitespace() || "~^:?*[\\".contains(c)
 }
 
 /// The short name of a branch: `refs/heads/<name>` is a valid ref.

@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::placeholder::Placeholder;
 use super::refname;
-use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::name::EnvName;
 use crate::domain::text::is_plain;
 use crate::domain::time::Time;
 
@@ -163,22 +163,6 @@ impl Template {
                     placeholder.value_lengths(&rest.to_ascii_uppercase(), env, is_pattern)
                 }
                 _ => placeholder.value_lengths(&rest.to_ascii_lowercase(), env, is_pattern),
-            },
-        )
-    }
-
-    /// Checks whether the template could have produced a text for exactly this environment and
-    /// component.
-    pub fn could_produce_for(&self, text: &str, env: &EnvName, component: &ComponentName) -> bool {
-        self.matches(
-            text,
-            LetterCase::Exact,
-            |placeholder, rest| match placeholder {
-                Placeholder::Component if rest.starts_with(component.as_str()) => {
-                    vec![component.as_str().len()]
-                }
-                Placeholder::Component => Vec::new(),
-                other => other.value_lengths(rest, env, false),
             },
         )
     }

@@ -35,6 +35,8 @@ pub enum FactNeed {
     EarlierRuns,
     /// [`Facts::run_ids`](super::Facts::run_ids).
     RunIds,
+    /// [`Facts::successes`](super::Facts::successes).
+    Successes,
     /// The content of a component at a commit, in [`Facts::contents`](super::Facts::contents).
     Content(CommitId, ComponentName),
     /// The content of a component at the first parent of a commit, in

@@ -10,6 +10,7 @@ use crate::domain::entry::{StoredEntry, VersionTag};
 use crate::domain::id::{CommitId, Content, EntryId, PublicKey, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, ProjectName};
 use crate::domain::state::State;
+use crate::domain::success_tags::Success;
 use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
 
@@ -126,6 +127,8 @@ pub struct Facts {
     /// content, and the newest later verification of that run period. Newest first; empty if the
     /// content or the requested commit never ran here.
     pub earlier_runs: BTreeMap<ComponentName, Fact<Entries>>,
+    /// For a tag: the deployments that succeeded and name its commit, newest first.
+    pub successes: Option<Fact<Vec<Success>>>,
     /// For the `resume` of an open run: the ids of its start and of its resumes so far.
     pub run_ids: Option<Fact<BTreeSet<RunId>>>,
     /// For a `publish`: for each existing ledger of an environment, whether the entry's `seen`

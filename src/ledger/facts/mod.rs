@@ -15,6 +15,7 @@ mod needs;
 mod path_commits;
 mod run_ids;
 mod seen;
+mod successes;
 mod version;
 
 use std::cell::RefCell;
@@ -313,6 +314,9 @@ impl<'a> FactGatherer<'a> {
         }
         if plan.needs(&FactNeed::Evidence) {
             facts.evidence = Some(self.read_evidence(policy, &plan, request, &facts));
+        }
+        if plan.needs(&FactNeed::Successes) {
+            facts.successes = self.read_successes(&plan, &facts);
         }
         if plan.needs(&FactNeed::Yanks) {
             facts.yanks = Some(self.read_yanks(policy, &plan, &facts));

@@ -35,7 +35,7 @@ pub(super) struct FactTarget {
 pub(super) struct FactPlan<'a> {
     /// The environment and its settings.
     pub environment: Option<(EnvRef, &'a Environment)>,
-    /// The components that the request changes, or that a branch or tag would change.
+    /// The components that the request changes, or that a branch would change.
     pub changes: Vec<FactTarget>,
     /// The commits that the request is about: attestations and yanks of these count.
     pub subjects: BTreeSet<CommitId>,
@@ -77,13 +77,14 @@ impl<'a> FactPlan<'a> {
                     plan.add_deployment(deployment);
                 }
             }
-            Request::Branch { old, new, .. } | Request::Tag { old, new, .. } => {
+            Request::Branch { old, new, .. } => {
                 plan.commits.extend(old);
                 plan.subjects.extend(new);
                 if let Some(new) = new {
                     plan.add_all_components(policy, new, state);
                 }
             }
+            Request::Tag { new, .. } => plan.subjects.extend(new),
         }
         plan.commits.extend(&plan.subjects);
         plan
@@ -176,7 +177,7 @@ impl<'a> FactPlan<'a> {
         self.stated_tip = deployment.branch_tip;
     }
 
-    /// Adds the changes that a deployment of the new commit of a branch or tag would make.
+    /// Adds the changes that a deployment of the new commit of a branch would make.
     fn add_all_components(&mut self, policy: &Policy, new: CommitId, state: &Fact<State>) {
         // A running component may no longer be in the policy.
         let mut components = policy.component_names();
@@ -205,7 +206,7 @@ impl<'a> FactPlan<'a> {
         }
     }
 
-    /// Marks those components of a branch or tag as unchanged that have the running content. Does
+    /// Marks those components of a branch as unchanged that have the running content. Does
     /// nothing for an entry.
     pub fn mark_unchanged(
         &mut self,

@@ -4,7 +4,7 @@ use crate::harness::attack::an_entry;
 use crate::harness::member::a_lock;
 use crate::harness::{AttackRunner, Project, RawPush, World};
 
-const BOUND: &str = "[environments]\ndev = {}\nprod = { branch = \"prod\", deploy_on = \"approval\", tag = \"v{version}\" }\n";
+const BOUND: &str = "[environments]\ndev = {}\nprod = { branch = \"prod\", deploy_on = \"approval\", tag = \"v-{env}\" }\n";
 
 /// A ledger moves only forward and is never deleted, whatever old id a pusher claims.
 #[test]
@@ -119,7 +119,7 @@ fn bound_refs_neither_vanish_nor_rewind() {
     ci.deploy(&["record", "prod", "--verification", "passed"])
         .ok();
     alice
-        .push(&["HEAD:refs/heads/prod", "HEAD:refs/tags/v1"])
+        .push(&["HEAD:refs/heads/prod", "HEAD:refs/tags/v-prod"])
         .ok();
     let three = project.commit("api/x", "three\n");
     let (zero, made_up) = ("0".repeat(40), "1".repeat(40));
@@ -129,7 +129,7 @@ fn bound_refs_neither_vanish_nor_rewind() {
             if old == new && *new != zero {
                 continue;
             }
-            for (name, rule) in [("refs/heads/prod", "branch"), ("refs/tags/v1", "tag")] {
+            for (name, rule) in [("refs/heads/prod", "branch"), ("refs/tags/v-prod", "tag")] {
                 let wire = RawPush::new(&alice.repo).update(old, new, name);
                 attacks.refused_raw(&format!("{name} from {old} to {new}"), &[rule], &wire);
             }

@@ -4,7 +4,7 @@
 use super::{Fault, FaultInjection, Injected, Target, told};
 use crate::harness::{Project, World};
 
-const POLICY: &str = "[environments]\ndev = { advance = { branch = \"live\" } }\n";
+const POLICY: &str = "[environments]\ndev = { advance = { branch = \"live\" }, tag = \"{timestamp}_{env}_{branch}\" }\n";
 
 /// What follows from the deployments of dev, as the refs of the server and their commits.
 fn projections(project: &Project<'_>) -> Vec<String> {
@@ -15,6 +15,14 @@ fn projections(project: &Project<'_>) -> Vec<String> {
         .git(&[&["for-each-ref", format][..], &refs].concat())
         .ok();
     listed.text().lines().map(str::to_owned).collect()
+}
+
+/// Returns what follows from a deployment of the clones' commit at this time: one branch, one tag.
+fn wanted(project: &Project<'_>) -> [String; 2] {
+    let commit = project.ci.repo.rev("HEAD");
+    let timestamp = project.world.now().to_string().replace(['-', ':'], "");
+    let tag = format!("refs/tags/{timestamp}_dev_main {commit}");
+    [format!("refs/heads/live {commit}"), tag]
 }
 
 /// Checks that another reconciliation does what is missing, and that the next has nothing to do.
@@ -37,7 +45,7 @@ fn ends_with(project: &Project<'_>, injected: &Injected<'_>, wanted: &[String]) 
 fn reconciliations_survive_kills() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
-    let live = format!("refs/heads/live {}", project.ci.repo.rev("HEAD"));
+    let wanted = wanted(&project);
     project.server.hook(
         "update",
         "#!/bin/sh\ncase \"$1\" in refs/deploy/*) exit 0;; esac\nexit 1\n",
@@ -46,10 +54,10 @@ fn reconciliations_survive_kills() {
     std::fs::remove_file(project.server.path().join("hooks/update")).unwrap();
     let faults = FaultInjection::new(&world, &project.bob.repo, &project.server, Fault::Killed);
     let reconcile = ["reconcile"];
-    for (target, step) in [(Target::Client, 7), (Target::Family, 13)] {
+    for (target, step) in [(Target::Client, 5), (Target::Family, 7)] {
         let ends = faults.sweep_each(&target, &reconcile, step, &|injected| {
             let locked = faults.check_locks(&reconcile, injected.turn);
-            ends_with(&project, injected, &[live.clone()]);
+            ends_with(&project, injected, &wanted);
             locked
         });
         told(&format!("reconcile, {target:?}"), &ends);
@@ -62,7 +70,7 @@ fn reconciliations_survive_kills() {
 fn records_survive_kills() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
-    let live = format!("refs/heads/live {}", project.ci.repo.rev("HEAD"));
+    let wanted = wanted(&project);
     // They reconcile, and must not have seen the entries of earlier turns.
     let others = [&project.bob, &project.carol].map(|it| it.repo.path().to_owned());
     let (ci, server) = (&project.ci.repo, &project.server);
@@ -72,12 +80,8 @@ fn records_survive_kills() {
         let ends = faults.sweep_each(&target, &record, step, &|injected| {
             let moved = faults.check_unharmed(&injected.before, injected.turn, &injected.run);
             let locked = faults.check_locks(&["reconcile"], injected.turn);
-            let wanted = if moved > 0 {
-                vec![live.clone()]
-            } else {
-                Vec::new()
-            };
-            ends_with(&project, injected, &wanted);
+            let wanted = if moved > 0 { &wanted[..] } else { &[] };
+            ends_with(&project, injected, wanted);
             locked
         });
         told(&format!("record with projections, {target:?}"), &ends);

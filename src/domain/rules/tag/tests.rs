@@ -1,11 +1,13 @@
-//! Tests of the rule `tag`: on which commits a promotion tag may be created.
+//! Tests of the rule `tag`: which tags may be created, and on which commits.
 
-use crate::domain::rules::testing::{commit, content, fold_history, parse, policy, ran};
+use crate::domain::entry::Action;
+use crate::domain::rules::testing::{commit, entry_time, parse, policy, ran, statement};
 use crate::domain::rules::{Facts, Request, evaluate};
+use crate::domain::success_tags::Success;
 use crate::domain::verdict::{Check, CheckResult, Rule};
 
-/// Returns the checks of a tag update. `api` runs content 1 and `web` content 2. Commit 4 has
-/// both, and commit 3 has other content of `web`.
+/// Returns the checks of a tag update. Commit 4 was deployed to prod with `api` as entry 10, at
+/// 10:00:00.
 fn checks(
     template: &str,
     name: &str,
@@ -18,16 +20,14 @@ fn checks(
          [components.api]\npaths = [\"api/**\"]\n[components.web]\npaths = [\"web/**\"]\n"
     ));
     let mut facts = Facts::default();
-    let history = vec![("ci", ran("api", 1, None)), ("ci", ran("web", 2, None))];
-    facts.state = Some(Ok(fold_history("prod", None, history).0));
-    for (at, api, web) in [(3, 1, 3), (4, 1, 2)] {
-        facts
-            .contents
-            .insert((commit(at), parse("api")), Ok(Some(content(api))));
-        facts
-            .contents
-            .insert((commit(at), parse("web")), Ok(Some(content(web))));
-    }
+    let success =
+        |action: Action| Success::read(&statement("prod", "ci", entry_time(), action)).unwrap();
+    let successes = if new == Some(4) {
+        vec![success(ran("api", 4, None))]
+    } else {
+        Vec::new()
+    };
+    facts.successes = Some(Ok(successes));
     edit_facts(&mut facts);
     let environment = parse("prod");
     let request = Request::Tag {
@@ -52,72 +52,51 @@ fn expect_check(checks: &[Check], outcome: CheckResult, words: &str) {
     assert!(check.detail.contains(words), "{check:?}");
 }
 
-/// A tag must be on a commit that has the running content of all its components.
+/// A tag must be the one that follows from a deployment of its commit, perhaps with the number of the
+/// entry.
 #[test]
-fn running_content() {
-    let tag = |new| {
-        checks(
-            "{env}-{timestamp}",
-            "prod-20260305T100211Z",
-            None,
-            Some(new),
-            |_| (),
-        )
+fn tags_follow_from_entries() {
+    use CheckResult::{Fail, Pass};
+    let other = "it does not follow from a deployment: the tag of 040404040404 in prod is prod-20260305T100000Z";
+    let never = "it follows from no deployment: 030303030303 never succeeded in prod";
+    for (name, new, outcome, words) in [
+        ("prod-20260305T100000Z", 4, Pass, ""),
+        ("prod-20260305T100000Z.10", 4, Pass, ""),
+        // The number of another entry, and of a second commit that the entry does not have.
+        ("prod-20260305T100000Z.11", 4, Fail, other),
+        ("prod-20260305T100000Z.10.2", 4, Fail, other),
+        ("prod-20260305T100001Z", 4, Fail, other),
+        ("prod-20260305T100000Z", 3, Fail, never),
+    ] {
+        let checks = checks("{env}-{timestamp}", name, None, Some(new), |_| ());
+        expect_check(&checks, outcome, words);
+    }
+    let checks = |name, component: &str| {
+        let text = format!("{component}/{{env}}");
+        checks(&text, name, None, Some(4), |_| ())
     };
-    expect_check(&tag(4), CheckResult::Pass, "");
-    expect_check(
-        &tag(3),
-        CheckResult::Fail,
-        "web: prod runs 020202020202, which has different content",
-    );
-    let without_web = |facts: &mut Facts| drop(facts.contents.remove(&(commit(4), parse("web"))));
-    let unread = checks("{env}-{timestamp}", "prod-x", None, Some(4), without_web);
-    assert!(unread.iter().any(
-        |check| check.outcome == CheckResult::Unknown && check.detail.contains("was not read")
-    ));
-    let empty = |facts: &mut Facts| facts.state = Some(Ok(fold_history("prod", None, vec![]).0));
-    expect_check(
-        &checks("{env}-x", "prod-x", None, Some(4), empty),
-        CheckResult::Fail,
-        "none of its components runs in prod",
-    );
-    expect_check(
-        &checks("{env}-x", "prod-x", None, Some(4), |facts| {
-            facts.state = None;
-        }),
-        CheckResult::Unknown,
-        "",
-    );
+    expect_check(&checks("api/prod", "{component}"), Pass, "");
+    expect_check(&checks("web/prod", "{component}"), Fail, "is api/prod");
 }
 
-/// A tag for one component is compared with that component only, which must run.
+/// If the deployments are unknown, so is the answer.
 #[test]
-fn one_component() {
-    let tag = |name, new| checks("{component}/{env}-{version}", name, None, Some(new), |_| ());
-    expect_check(&tag("api/prod-1.0.0", 3), CheckResult::Pass, "");
-    expect_check(
-        &tag("web/prod-1.0.0", 3),
-        CheckResult::Fail,
-        "different content",
-    );
-    expect_check(
-        &tag("db/prod-1.0.0", 3),
-        CheckResult::Fail,
-        "none of its components runs",
-    );
+fn unknown_deployments() {
+    for (unknown, words) in [
+        (None, "were not read"),
+        (Some(Err("no ledger".to_owned())), "no ledger"),
+    ] {
+        let edit = |facts: &mut Facts| facts.successes = unknown.clone();
+        let checks = checks("{env}-x", "prod-x", None, Some(4), edit);
+        expect_check(&checks, CheckResult::Unknown, words);
+    }
 }
 
 /// An existing tag cannot be moved or deleted.
 #[test]
 fn never_moves() {
-    expect_check(
-        &checks("{env}-x", "prod-x", Some(3), Some(4), |_| ()),
-        CheckResult::Fail,
-        "cannot be moved",
-    );
-    expect_check(
-        &checks("{env}-x", "prod-x", Some(4), None, |_| ()),
-        CheckResult::Fail,
-        "cannot be moved",
-    );
+    for (old, new) in [(Some(3), Some(4)), (Some(4), None)] {
+        let checks = checks("{env}-x", "prod-x", old, new, |_| ());
+        expect_check(&checks, CheckResult::Fail, "cannot be moved");
+    }
 }
