@@ -220,6 +220,7 @@ pub fn draft_baseline(
         selection: Selection::All,
         kind: entry::DeploymentKind::Deploy,
         destroy: false,
+        leaves_out_manual: false,
         versions: versions.clone(),
         artifact: None,
     };

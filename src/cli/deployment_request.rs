@@ -211,6 +211,7 @@ pub fn build_requested(
         selection: request.selection.clone(),
         kind: request.kind,
         destroy: request.destroy,
+        leaves_out_manual: false,
         versions: request.versions.clone(),
         artifact: None,
     };

@@ -1,14 +1,15 @@
-//! Shared by `run` and `promote`: reports the components that a run leaves out.
+//! Shared by `run`, `promote` and `rollback`: reports the components that a run leaves out.
 
 use std::cell::OnceCell;
 
 use super::deployment_request::explain_selection_error;
 use super::{CliError, ErrorKind, Ui};
+use crate::domain::deploy_command::list_deploy_commands;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::Policy;
 use crate::ledger::writer::LedgerSnapshot;
 use crate::run::build_deployment::{
-    DeploymentSpec, LeftOut, Selection, list_left_out, list_removed_components,
+    BlockReason, DeploymentSpec, LeftOut, Selection, list_left_out, list_removed_components,
 };
 use crate::view::grouping::list_or_count;
 
@@ -18,6 +19,8 @@ pub struct LeftOutReport {
     /// Set when the components are printed. A deployment can be computed several times, but they are
     /// printed only once.
     components: OnceCell<Vec<LeftOut>>,
+    /// The commands that deploy those of them that git-deploy cannot deploy itself.
+    commands: OnceCell<Vec<String>>,
 }
 
 impl LeftOutReport {
@@ -30,23 +33,21 @@ impl LeftOutReport {
         policy: &Policy,
         spec: &DeploymentSpec<'_>,
     ) -> Result<(), CliError> {
-        if spec.selection != Selection::UnblockedWithDependents || self.components.get().is_some() {
+        let is_of_unblocked = spec.selection == Selection::UnblockedWithDependents;
+        if !is_of_unblocked && !spec.leaves_out_manual || self.components.get().is_some() {
             return Ok(());
         }
-        let removed = list_removed_components(snapshot, policy, spec)
-            .map_err(|error| explain_selection_error(policy, error))?;
-        if !removed.is_empty() {
-            let names: Vec<&str> = removed.iter().map(ComponentName::as_str).collect();
-            let pronoun = if names.len() == 1 { "it" } else { "them" };
-            ui.eprint_sentence(format_args!(
-                "No longer in the code, but not removed: {}. Use --destroy to remove {pronoun}.",
-                names.join(", ")
-            ));
+        if is_of_unblocked {
+            print_removed(ui, snapshot, policy, spec)?;
         }
         let left_out = list_left_out(snapshot, policy, spec)
             .map_err(|error| explain_selection_error(policy, error))?;
+        let commands = record_commands(policy, spec, &left_out);
         for component in self.components.get_or_init(|| left_out) {
             ui.eprint_sentence(format_args!("{component}."));
+        }
+        for command in self.commands.get_or_init(|| commands) {
+            ui.eprint(format!("  → {command}"));
         }
         Ok(())
     }
@@ -72,6 +73,43 @@ impl LeftOutReport {
             "the deployment to {name} is partial: {} {verb} not deployed",
             list_or_count(&names)
         );
-        Err(CliError::new(ErrorKind::Partly, message).hint(format!("git deploy status {name}")))
+        let commands = self.commands.get().into_iter().flatten().cloned();
+        let error = commands.fold(CliError::new(ErrorKind::Partly, message), CliError::hint);
+        Err(error.hint(format!("git deploy status {name}")))
     }
+}
+
+/// Prints the components that run, but that the commit no longer has.
+fn print_removed(
+    ui: &Ui,
+    snapshot: &LedgerSnapshot<'_>,
+    policy: &Policy,
+    spec: &DeploymentSpec<'_>,
+) -> Result<(), CliError> {
+    let removed = list_removed_components(snapshot, policy, spec)
+        .map_err(|error| explain_selection_error(policy, error))?;
+    if !removed.is_empty() {
+        let names: Vec<&str> = removed.iter().map(ComponentName::as_str).collect();
+        let pronoun = if names.len() == 1 { "it" } else { "them" };
+        ui.eprint_sentence(format_args!(
+            "No longer in the code, but not removed: {}. Use --destroy to remove {pronoun}.",
+            names.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// Returns the commands that deploy the components that git-deploy cannot deploy itself, one for each
+/// commit.
+fn record_commands(
+    policy: &Policy,
+    spec: &DeploymentSpec<'_>,
+    left_out: &[LeftOut],
+) -> Vec<String> {
+    let manual = left_out.iter().filter(|it| {
+        matches!(it.reason, BlockReason::NoCommand(_)) && it.blocked_dependency.is_none()
+    });
+    let components = manual.map(|it| (it.commit, it.is_removal, &it.component));
+    let options = "-- COMMAND";
+    list_deploy_commands(policy, spec.env.name(), spec.kind, options, components)
 }

@@ -23,6 +23,38 @@ pub fn component_options<'a>(names: impl IntoIterator<Item = &'a ComponentName>)
     options
 }
 
+/// The commands of git-deploy whose `--component` names what they deploy or approve.
+const DEPLOYMENT_COMMANDS: [&str; 7] = [
+    "approve", "check", "plan", "promote", "record", "rollback", "run",
+];
+
+/// Adds the options that name components to each command of git-deploy in a suggested command line that
+/// deploys or approves. A command that names components already, or that ends a run, stays as it is.
+pub fn name_components(line: &str, names: &[ComponentName]) -> String {
+    if names.is_empty() {
+        return line.to_owned();
+    }
+    let options = component_options(names);
+    let add = |command: &str| {
+        let is_deployment = command.strip_prefix("git deploy ").is_some_and(|rest| {
+            let verb = rest.split(' ').next().unwrap_or_default();
+            DEPLOYMENT_COMMANDS.contains(&verb)
+        });
+        let has_names = command.contains(" --component ") || command.contains(" --finish");
+        if !is_deployment || has_names {
+            return command.to_owned();
+        }
+        // A named component is deployed even if it runs already.
+        let command = command.replacen(" --all", "", 1);
+        let ends = [" -- ", " --exec ", " > "].map(|end| command.find(end));
+        let end = ends.into_iter().flatten().min().unwrap_or(command.len());
+        let (start, rest) = command.split_at(end);
+        format!("{start}{options}{rest}")
+    };
+    let commands: Vec<String> = line.split(" && ").map(add).collect();
+    commands.join(" && ")
+}
+
 /// Returns whether a shell reads a command line as words and nothing else: outside quotes, it has
 /// only characters that have no special meaning.
 ///
@@ -51,6 +83,57 @@ fn is_plain(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Components that were named stay in every suggestion that deploys or approves.
+    #[test]
+    fn named_components_stay() {
+        let names: Vec<ComponentName> = ["api", "web"].map(|name| name.parse().unwrap()).into();
+        for (line, expected) in [
+            ("git deploy approve prod 1a", "git deploy approve prod 1a +"),
+            (
+                "git deploy approve prod 1a --destroy",
+                "git deploy approve prod 1a --destroy +",
+            ),
+            (
+                "git deploy approve prod 1a --exec -- ls",
+                "git deploy approve prod 1a + --exec -- ls",
+            ),
+            (
+                "git deploy approve prod 1a --component db",
+                "git deploy approve prod 1a --component db",
+            ),
+            (
+                "git deploy plan prod 1a --json > p && git deploy approve prod 1a --plans p",
+                "git deploy plan prod 1a --json + > p && git deploy approve prod 1a --plans p +",
+            ),
+            ("git deploy check prod", "git deploy check prod +"),
+            ("git deploy promote prod", "git deploy promote prod +"),
+            ("git deploy run dev 1a --all", "git deploy run dev 1a +"),
+            ("git deploy record dev 1a", "git deploy record dev 1a +"),
+            (
+                "git deploy record dev 1a -- ./w dev",
+                "git deploy record dev 1a + -- ./w dev",
+            ),
+            (
+                "git deploy record dev --finish",
+                "git deploy record dev --finish",
+            ),
+            (
+                "git deploy rollback dev --to 1a",
+                "git deploy rollback dev --to 1a +",
+            ),
+            ("git deploy unlock dev", "git deploy unlock dev"),
+            (
+                "git deploy attest test-result 1a",
+                "git deploy attest test-result 1a",
+            ),
+            ("git pull", "git pull"),
+        ] {
+            let expected = expected.replace('+', "--component api --component web");
+            assert_eq!(name_components(line, &names), expected);
+            assert_eq!(name_components(line, &[]), line);
+        }
+    }
 
     #[test]
     fn quoted_words_are_safe() {

@@ -4,12 +4,13 @@
 //! deployments of other components are carried out elsewhere and recorded with `git deploy record`.
 //! Recording a deployment that was not carried out would make the ledger untrue.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::command_line::component_options;
 use super::entry::DeploymentKind;
 use super::id::CommitId;
-use super::name::ComponentName;
+use super::name::{ComponentName, EnvName};
 use super::policy::Policy;
 
 /// A command that deploys to an environment. By default it deploys every component that differs at
@@ -173,6 +174,41 @@ impl fmt::Display for DeployCommand<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns the commands that deploy or remove components, one for each commit. A component is given with
+/// its commit, and with whether it is removed. The options are added as they are typed.
+pub fn list_deploy_commands<'n>(
+    policy: &Policy,
+    environment: &EnvName,
+    kind: DeploymentKind,
+    options: &str,
+    components: impl IntoIterator<Item = (CommitId, bool, &'n ComponentName)>,
+) -> Vec<String> {
+    let mut groups: BTreeMap<(CommitId, bool), Vec<&ComponentName>> = BTreeMap::new();
+    for (commit, is_removal, name) in components {
+        groups.entry((commit, is_removal)).or_default().push(name);
+    }
+    let command = |((commit, is_removal), names): ((CommitId, bool), Vec<&ComponentName>)| {
+        let kind = if is_removal {
+            DeploymentKind::Destroy
+        } else {
+            kind
+        };
+        let command = DeployCommand::new(policy, environment).commit(commit);
+        command.kind(kind).only(names).options(options).to_string()
+    };
+    groups.into_iter().map(command).collect()
+}
+
+/// Returns the components that another system deploys, if git-deploy deploys others. Files that belong to
+/// no component are deployed with either.
+pub fn find_manual_components(policy: &Policy) -> Option<Vec<ComponentName>> {
+    let mut names = policy.component_names();
+    names.remove(&ComponentName::rest());
+    let is_run = |name: &ComponentName| carries_out(policy, name, false);
+    let (run, manual): (Vec<_>, Vec<_>) = names.into_iter().partition(is_run);
+    (!run.is_empty() && !manual.is_empty()).then_some(manual)
 }
 
 /// Returns whether git-deploy itself deploys or removes a component: the policy has the command for

@@ -11,6 +11,7 @@ mod deployment_spec;
 mod left_out;
 mod versions;
 
+pub use blocked_components::{BlockReason, find_command_key};
 use component_selection::select_components;
 pub use deployment_spec::{Commits, DeploymentSpec, Selection, SelectionError};
 pub use left_out::{LeftOut, list_left_out};

@@ -124,9 +124,10 @@ impl Previewer<'_> {
                 run: RunId([0; 16]),
                 deployment,
             };
+            let draft = EntryDraft::in_environment(spec.env, Action::Start(start));
             Ok(EntryDraft {
                 requested_by: self.requested_by.clone(),
-                ..EntryDraft::in_environment(spec.env, Action::Start(start))
+                ..draft.naming(&spec.selection.named())
             })
         });
         match result {

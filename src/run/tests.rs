@@ -607,6 +607,7 @@ fn rollback_uses_the_same_artifact() {
                 selection,
                 kind,
                 destroy: false,
+                leaves_out_manual: false,
                 versions,
                 artifact: None,
             };

@@ -91,6 +91,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         commits,
         kind: args.kind(),
         destroy: args.destroy,
+        leaves_out_manual: false,
         versions: BTreeMap::new(),
         artifact: None,
     };

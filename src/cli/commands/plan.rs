@@ -179,11 +179,12 @@ fn build_deployment(
         selection: deployment_request::select_to_deploy(&args.components, args.all),
         kind: entry::DeploymentKind::Deploy,
         destroy: args.destroy,
+        leaves_out_manual: args.components.is_empty(),
         versions: BTreeMap::new(),
         artifact: None,
     };
     let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
-    if spec.selection == Selection::UnblockedWithDependents {
+    if spec.selection == Selection::UnblockedWithDependents || spec.leaves_out_manual {
         let listed = list_left_out(snapshot, policy, &spec);
         left_out.replace(listed.map_err(|error| explain_selection_error(policy, error))?);
     }

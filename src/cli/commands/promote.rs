@@ -63,6 +63,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let selection = deployment_request::select_to_deploy(&args.components, args.all);
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
+        .with_named(&args.components)
         .with_requester(args.metadata.requested_by.as_ref())
         .with_inputs(args.metadata.inputs.read(ui)?)
         .with_dry_run(args.try_only.dry_run);
@@ -76,6 +77,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             selection: selection.clone(),
             kind: entry::DeploymentKind::Deploy,
             destroy: false,
+            leaves_out_manual: args.components.is_empty(),
             versions: BTreeMap::new(),
             artifact: None,
         };

@@ -100,7 +100,7 @@ fn record_deployment(
         let requested_by = args.deployment.metadata.requested_by.clone();
         Ok(EntryDraft {
             requested_by,
-            ..EntryDraft::in_environment(env, action)
+            ..EntryDraft::in_environment(env, action).naming(&args.deployment.components)
         })
     });
     let appended = match appended {

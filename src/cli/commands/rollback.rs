@@ -13,6 +13,7 @@ use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
 use crate::cli::deployment_request::{self, find_environment_policy};
+use crate::cli::left_out_components::LeftOutReport;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::rollback_targets;
 use crate::cli::workspace::Workspace;
@@ -27,7 +28,8 @@ use crate::view::good;
 ///
 /// Without --to, rolls back the components that the newest deployment changed, each to its last
 /// good release before that. Does nothing if that deployment was rolled back automatically. Approvals
-/// and checks are not required again. The content that is rolled back stays on hold.
+/// and checks are not required again. The content that is rolled back stays on hold. Exits with 6
+/// if it left out components that another system deploys: the command for those is printed.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -83,8 +85,10 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
+        .with_named(&args.components)
         .with_requester(args.metadata.requested_by.as_ref())
         .with_inputs(args.metadata.inputs.read(ui)?);
+    let left_out = LeftOutReport::default();
     runner.deploy(&person, &|snapshot| {
         let (policy, rules) = find_environment_policy(&env, snapshot)?;
         let spec = DeploymentSpec {
@@ -94,13 +98,16 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             selection: target.selection.clone(),
             kind: entry::DeploymentKind::Rollback,
             destroy: false,
+            leaves_out_manual: args.components.is_empty(),
             versions: BTreeMap::new(),
             artifact: target.artifact.clone(),
         };
         let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
+        left_out.print(ui, snapshot, policy, &spec)?;
         args.metadata.apply_to(&mut deployment, snapshot)?;
         Ok(deployment)
-    })
+    })?;
+    left_out.require_none(&name)
 }
 
 /// The releases to which a rollback goes back.

@@ -22,7 +22,8 @@ use crate::run::build_deployment::{Commits, DeploymentSpec};
 /// Plans the components that change, asks for confirmation, applies them in dependency order,
 /// verifies them, and rolls back on failure. Exits with 4 if a command of the policy failed, and
 /// with 5 if approvals are missing: repeat the command once they are given. Exits with 6 if it had to
-/// leave components out, because they or their dependencies are locked, on hold or being deployed.
+/// leave components out, because they or their dependencies are locked, on hold, being deployed, or
+/// have no command in the policy: another system deploys those.
 /// Press Ctrl-C once to finish running steps and start no new ones, twice to cancel them.
 ///
 /// `git deploy COMPONENT ENV` is short for `git deploy run ENV --component COMPONENT`; `all` as the
@@ -110,6 +111,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let selection = deployment_request::select_to_deploy(&components, args.all);
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
+        .with_named(&components)
         .with_requester(args.metadata.requested_by.as_ref())
         .with_inputs(args.metadata.inputs.read(ui)?)
         .with_dry_run(args.try_only.dry_run);
@@ -127,6 +129,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 DeploymentKind::Deploy
             },
             destroy: args.destroy,
+            leaves_out_manual: args.components.is_empty(),
             versions: BTreeMap::new(),
             artifact: None,
         };

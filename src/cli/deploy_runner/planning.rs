@@ -5,11 +5,12 @@ use super::runner::{ComponentPlans, DeployRunner, StartedRun};
 use crate::cli::lfs_pointers::report_lfs_pointers;
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::{CliError, ErrorKind};
-use crate::domain::command_line::component_options;
-use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind};
+use crate::domain::deploy_command::{carries_out, list_deploy_commands};
+use crate::domain::entry::{ComponentChange, Deployment};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::plan::{Plan, PlanResult};
+use crate::run::build_deployment::find_command_key;
 use crate::run::component_steps::StepRunner;
 use crate::run::execute;
 use crate::view::grouping::list_or_count;
@@ -166,23 +167,16 @@ impl DeployRunner<'_> {
         Ok(())
     }
 
-    /// Checks that the policy has a command for at least one changed component, and prints the
-    /// components without one.
+    /// Checks that the policy has the commands of all changed components.
     ///
     /// # Errors
     ///
-    /// Fails if no changed component has a command. Another system probably deploys these components.
+    /// Fails if a changed component has no command: it would be recorded as deployed, although nothing
+    /// was executed for it. Another system probably deploys it.
     pub(super) fn check_commands(&self, deployment: &Deployment) -> Result<(), CliError> {
         let policy = &self.workspace.policy;
         let has_command = |change: &&ComponentChange| {
-            let component = policy.component(&change.target.component);
-            component.is_some_and(|it| {
-                if change.is_removal() {
-                    it.destroy.is_some()
-                } else {
-                    it.apply.is_some()
-                }
-            })
+            carries_out(policy, &change.target.component, change.is_removal())
         };
         // The policy cannot have a command for a component that it does not declare.
         let (undeclared, declared): (Vec<&ComponentChange>, Vec<&ComponentChange>) = deployment
@@ -196,43 +190,51 @@ impl DeployRunner<'_> {
         }
         // Files that belong to no component never have a command.
         let without_command: Vec<&ComponentChange> = declared
-            .into_iter()
+            .iter()
             .filter(|it| !has_command(it) && it.target.component != ComponentName::rest())
+            .copied()
             .collect();
         let Some(first) = without_command.first() else {
             return Ok(());
         };
-        if deployment.changed().any(|change| has_command(&change)) {
-            for change in without_command {
-                let (name, key) = (&change.target.component, find_command_key(change));
-                self.ui.eprint_sentence(format_args!(
-                    "The policy has no {key} command for {name}: nothing is executed."
-                ));
-            }
-            return Ok(());
-        }
         let (component, key) = (&first.target.component, find_command_key(first));
-        Err(CliError::new(ErrorKind::Usage, format!("the policy has no {key} command for {component}: nothing was done"))
-            .hint(format!(
+        let message = format!("the policy has no {key} command for {component}: nothing was done");
+        let error = CliError::new(ErrorKind::Usage, message);
+        let with_command = declared.iter().copied().filter(has_command);
+        let with_command: Vec<&ComponentChange> = with_command.collect();
+        let error = if with_command.is_empty() {
+            error.hint(format!(
                 "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"
             ))
-            .hint(self.record_command(deployment, first.target.commit)))
+        } else {
+            self.hint_deploy_commands(error, deployment, with_command, "")
+        };
+        // In a project in which git-deploy deploys nothing, deployments may be recorded as they are.
+        let names = policy.component_names();
+        let is_mixed = names.iter().any(|name| carries_out(policy, name, false));
+        let options = if is_mixed { "-- COMMAND" } else { "" };
+        Err(self.hint_deploy_commands(error, deployment, without_command, options))
     }
 
-    /// Returns the command that records the changes of a deployment at one of its commits.
-    fn record_command(&self, deployment: &Deployment, commit: CommitId) -> String {
-        let flag = match deployment.kind {
-            DeploymentKind::Rollback => " --rollback",
-            _ => "",
-        };
-        let targets = deployment.changed().map(|change| &change.target);
-        let targets = targets.filter(|target| target.commit == commit);
-        let components = component_options(targets.map(|target| &target.component));
-        format!(
-            "git deploy record {} {}{flag}{components}",
+    /// Adds the command that makes these changes, one for each commit.
+    fn hint_deploy_commands(
+        &self,
+        error: CliError,
+        deployment: &Deployment,
+        changes: Vec<&ComponentChange>,
+        options: &str,
+    ) -> CliError {
+        let components = changes
+            .into_iter()
+            .map(|it| (it.target.commit, it.is_removal(), &it.target.component));
+        let commands = list_deploy_commands(
+            &self.workspace.policy,
             self.env.name(),
-            commit.short()
-        )
+            deployment.kind,
+            options,
+            components,
+        );
+        commands.into_iter().fold(error, CliError::hint)
     }
 
     /// Checks that every plan that is needed now was made.
@@ -302,13 +304,4 @@ pub fn add_plans(mut deployment: Deployment, plans: &ComponentPlans) -> Deployme
         }
     }
     deployment
-}
-
-/// Returns the policy key of the command that makes a change.
-fn find_command_key(change: &ComponentChange) -> &'static str {
-    if change.is_removal() {
-        "destroy"
-    } else {
-        "apply"
-    }
 }

@@ -32,6 +32,8 @@ pub struct DeployRunner<'a> {
     pub requested_by: Option<&'a Person>,
     /// The inputs of the deployment, which its start records.
     pub inputs: DeploymentInputs,
+    /// The components that the user named. Suggestions name them too.
+    pub named: &'a [ComponentName],
     /// The options of the run.
     pub options: &'a RunOptions,
     /// Set when the user asks to stop.
@@ -113,6 +115,7 @@ impl<'a> DeployRunner<'a> {
             env,
             requested_by: None,
             inputs: DeploymentInputs::default(),
+            named: &[],
             options,
             cancellation,
             not_notified: Vec::new(),
@@ -128,6 +131,14 @@ impl<'a> DeployRunner<'a> {
             requested_by: person,
             ..self
         }
+    }
+}
+
+impl<'a> DeployRunner<'a> {
+    /// Sets the components that the user named.
+    #[must_use]
+    pub fn with_named(self, named: &'a [ComponentName]) -> Self {
+        Self { named, ..self }
     }
 }
 
@@ -198,7 +209,7 @@ impl DeployRunner<'_> {
         let requested_by = self.requested_by.cloned();
         EntryDraft {
             requested_by,
-            ..EntryDraft::in_environment(self.env, action)
+            ..EntryDraft::in_environment(self.env, action).naming(self.named)
         }
     }
 

@@ -10,7 +10,7 @@ use super::facts::Fact;
 use super::findings::{COMPONENT_OPTIONS, Findings, Violation, format_moment};
 use super::previous_log;
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::deploy_command::DeployCommand;
+use crate::domain::deploy_command::{DeployCommand, find_manual_components};
 use crate::domain::entry::{ComponentChange, DeploymentKind, VerificationResult};
 use crate::domain::history::{
     Attempt, AttemptFailure, History, LatestEvent, RunPeriod, RunSubject,
@@ -66,7 +66,10 @@ fn check_component(
         return Ok(check_removal(ctx, source, change, previous_state, &history));
     }
     let mut command = ctx.deploy_command(source, &change.target);
-    if ctx.has_several_commits() {
+    // In a project with both kinds of components, `--all` would include some that the command refuses or
+    // leaves out.
+    let is_mixed = find_manual_components(ctx.policy).is_some();
+    if ctx.has_several_commits() || is_mixed {
         command = command.only_later(component, COMPONENT_OPTIONS);
     }
     let content = change.target.content;
@@ -82,9 +85,17 @@ fn check_component(
         ));
     }
     Ok(match history.latest_event(subject, content) {
-        LatestEvent::Never => Some(
-            Violation::new(describe_absence(source, change, &history)).remedy(command.to_string()),
-        ),
+        LatestEvent::Never => {
+            // If the same content runs there, only a deployment that includes it makes a difference.
+            let runs_content = content.is_some() && previous_state.content(component) == content;
+            let command = if runs_content {
+                command.including_running()
+            } else {
+                command
+            };
+            let absence = describe_absence(source, change, &history);
+            Some(Violation::new(absence).remedy(command.to_string()))
+        }
         LatestEvent::Failed(attempt) => Some(
             Violation::new(describe_failure(ctx, source, change, attempt))
                 .remedy(command.to_string()),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::entry::Action;
 use crate::domain::env_ref::EnvRef;
-use crate::domain::name::{EnvName, LedgerName, Person};
+use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::policy::Policy;
 use crate::domain::state::{Scope, State};
 use crate::git::error::Error;
@@ -26,6 +26,8 @@ pub struct EntryDraft {
     pub requested_by: Option<Person>,
     /// The `deploy.toml` of a publish.
     pub policy_text: Option<Arc<[u8]>>,
+    /// The components that the user named. Suggestions name them too.
+    pub named: Vec<ComponentName>,
 }
 
 impl From<Action> for EntryDraft {
@@ -35,11 +37,21 @@ impl From<Action> for EntryDraft {
             environment: None,
             requested_by: None,
             policy_text: None,
+            named: Vec::new(),
         }
     }
 }
 
 impl EntryDraft {
+    /// Returns the draft with the components that the user named.
+    #[must_use]
+    pub fn naming(self, named: &[ComponentName]) -> Self {
+        Self {
+            named: named.to_vec(),
+            ..self
+        }
+    }
+
     /// Returns the draft of an entry about an environment.
     pub fn in_environment(env: &EnvRef, action: Action) -> Self {
         Self {

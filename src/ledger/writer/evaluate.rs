@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::clock;
+use crate::domain::command_line::name_components;
 use crate::domain::entry::Statement;
 use crate::domain::id::PublicKey;
 use crate::domain::name::LedgerName;
@@ -92,7 +93,14 @@ impl LedgerWriter<'_> {
             key: key.as_ref(),
             policy_text: draft.policy_text.as_deref(),
         };
-        let verdict = evaluate(policy, &request, &facts, statement.at);
+        let mut verdict = evaluate(policy, &request, &facts, statement.at);
+        for remedy in verdict
+            .checks
+            .iter_mut()
+            .filter_map(|it| it.remedy.as_mut())
+        {
+            *remedy = name_components(remedy, &draft.named);
+        }
         Ok((statement, verdict))
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::blocked_components::{find_skipped, remove_blocked};
+use super::blocked_components::{BlockFinder, find_skipped, remove_blocked};
 use super::component_changes::{build_change, include_dependents, select_change};
 use super::deployment_spec::{Commits, DeploymentSpec, Selection, SelectionError};
-use crate::domain::entry::ComponentChange;
+use crate::domain::entry::{ComponentChange, DeploymentKind};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
 use crate::domain::state::EnvState;
@@ -57,11 +57,13 @@ pub(super) fn select_components(
     ) {
         include_dependents(env_state, policy, &mut components, unchanged);
     }
-    if spec.selection == Selection::UnblockedWithDependents {
-        let skipped = find_skipped(env_state, policy, &components);
+    let blocks = BlockFinder::new(env_state, policy, spec, components.iter());
+    // A rollback goes against the order of dependencies, so it waits for none.
+    if spec.kind != DeploymentKind::Rollback {
+        let skipped = find_skipped(&blocks, policy, &components);
         components.retain(|change| !skipped.contains_key(&change.target.component));
     }
-    let mut components = remove_blocked(env_state, &spec.selection, components);
+    let mut components = remove_blocked(&blocks, components);
     add_replaced(env_state, policy, &mut components);
     if components.is_empty() && !commit_has_component {
         return Err(SelectionError::NoComponents(name_commits(&spec.commits)));

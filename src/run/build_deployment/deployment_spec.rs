@@ -28,6 +28,16 @@ pub enum Selection {
     Named(BTreeSet<ComponentName>),
 }
 
+impl Selection {
+    /// Returns the components that were named.
+    pub fn named(&self) -> Vec<ComponentName> {
+        match self {
+            Self::Named(names) => names.iter().cloned().collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// A requested deployment.
 #[derive(Debug, Clone)]
 pub struct DeploymentSpec<'a> {
@@ -43,6 +53,10 @@ pub struct DeploymentSpec<'a> {
     pub kind: DeploymentKind,
     /// Whether components that the commit no longer has are destroyed.
     pub destroy: bool,
+    /// Whether components that git-deploy cannot deploy, because the policy has no command for them,
+    /// are left out if it can deploy others. Only for commands that carry the deployment out, and
+    /// only if the user did not name the components.
+    pub leaves_out_manual: bool,
     /// Versions given by hand, by component. They take precedence over the policy's.
     pub versions: BTreeMap<ComponentName, Line>,
     /// An artifact of the release that a rollback restores. It selects the release if the same

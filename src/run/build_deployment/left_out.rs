@@ -1,12 +1,14 @@
 //! The components that differ but are left out of a deployment, and why.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use super::blocked_components::{BlockReason, find_block_reason, find_skipped};
+use super::blocked_components::{BlockFinder, BlockReason, find_skipped};
 use super::component_changes::select_change;
 use super::component_selection::select_components;
 use super::deployment_spec::{DeploymentSpec, Selection, SelectionError};
-use crate::domain::entry::ComponentChange;
+use crate::domain::entry::{ComponentChange, DeploymentKind};
+use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
 use crate::domain::state::Scope;
@@ -17,6 +19,10 @@ use crate::ledger::writer::LedgerSnapshot;
 pub struct LeftOut {
     /// The component.
     pub component: ComponentName,
+    /// The commit that it would be deployed at.
+    pub commit: CommitId,
+    /// Whether it would be removed.
+    pub is_removal: bool,
     /// The blocked component that it depends on, directly or not; `None` if it is blocked itself.
     pub blocked_dependency: Option<ComponentName>,
     /// Why it, or the component that it depends on, is blocked.
@@ -43,18 +49,19 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// Lists the components that differ but are left out of a deployment of all unblocked components.
-/// Ignores the selection of `spec`. If all components are blocked, the deployment includes them and
-/// the rules refuse it, so they are not listed.
+/// Lists the components that differ but are left out of a deployment. Lists those that a deployment of
+/// all unblocked components leaves out, whatever the selection of `spec` is, unless `spec` leaves out
+/// only the components that git-deploy cannot deploy. If all components are blocked, the deployment
+/// includes them and is refused, so they are not listed.
 pub fn list_left_out(
     snapshot: &LedgerSnapshot<'_>,
     policy: &Policy,
     spec: &DeploymentSpec<'_>,
 ) -> Result<Vec<LeftOut>, SelectionError> {
-    let spec = DeploymentSpec {
-        selection: Selection::UnblockedWithDependents,
-        ..spec.clone()
-    };
+    let mut spec = spec.clone();
+    if !spec.leaves_out_manual {
+        spec.selection = Selection::UnblockedWithDependents;
+    }
     let state = snapshot.load_state(spec.env.ledger(), &Scope::All)?;
     let env_state = spec.env.state_in(&state);
     let included = select_components(snapshot, policy, &spec, env_state)?;
@@ -63,9 +70,14 @@ pub fn list_left_out(
             .iter()
             .any(|change| change.target.component == *component)
     };
+    let is_deselected = |component: &ComponentName| match &spec.selection {
+        Selection::Named(named) => !named.contains(component),
+        _ => false,
+    };
     let mut changes = Vec::new();
     for component in policy.component_names() {
-        let Some(commit) = spec.commits.get(&component) else {
+        let commit = spec.commits.get(&component);
+        let Some(commit) = commit.filter(|_| !is_deselected(&component)) else {
             continue;
         };
         let content = snapshot.gatherer.content(policy, commit, &component);
@@ -73,15 +85,21 @@ pub fn list_left_out(
         let change = select_change(env_state, &spec, &component, commit, content)?;
         changes.extend(change);
     }
-    let skipped = find_skipped(env_state, policy, &changes);
+    let blocks = BlockFinder::new(env_state, policy, &spec, changes.iter().chain(&included));
+    let skipped = match spec.kind {
+        DeploymentKind::Rollback => BTreeMap::new(),
+        _ => find_skipped(&blocks, policy, &changes),
+    };
     let find_reason = |change: &ComponentChange| {
         let component = change.target.component.clone();
         let (blocked_dependency, reason) = match skipped.get(&component) {
             Some(cause) => (Some(cause.blocked.clone()), cause.reason),
-            None => (None, find_block_reason(env_state, change)?),
+            None => (None, blocks.find_reason(change)?),
         };
         Some(LeftOut {
             component,
+            commit: change.target.commit,
+            is_removal: change.is_removal(),
             blocked_dependency,
             reason,
         })

@@ -297,6 +297,7 @@ impl Drafter<'_> {
             selection,
             kind,
             destroy: self.below(2) == 0,
+            leaves_out_manual: self.below(2) == 0,
             versions: BTreeMap::new(),
             artifact: None,
         };

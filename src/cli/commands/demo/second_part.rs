@@ -16,6 +16,19 @@ const SERVER_SCRIPT: &str = include_str!("../../../../testdata/site/web/site.pl"
 /// The line that declares the component in the policy of the first part.
 const COMPONENT_LINE: &str = "web = { paths = [\"web/**\"] }\n";
 
+/// The deployment of the page. The other component is deployed by another system.
+const FIRST_RUN: [&str; 9] = [
+    "run",
+    "pr-1",
+    "--component",
+    "web",
+    "--ttl",
+    "1h",
+    "--change",
+    "1",
+    "--yes",
+];
+
 impl Tour<'_> {
     /// Runs the second part. Skips it if Perl is not installed.
     pub(super) fn run_second_part(&self) -> Result<(), CliError> {
@@ -30,16 +43,14 @@ impl Tour<'_> {
             return Ok(());
         }
         self.publish_commands()?;
-        self.run_deploy(
-            "alice",
-            &["run", "pr-1", "--ttl", "1h", "--change", "1", "--yes"],
-        )?;
+        self.run_deploy("alice", &FIRST_RUN)?;
         self.fetch_page()?;
         self.print_chapter(
             "A page fails its verification: the previous one is restored automatically",
         );
         self.commit_page("<h1>web 3\n", "Forget to close the heading")?;
-        self.run_deploy_expecting("alice", &["run", "pr-1", "--yes"], ExpectedEnd::Failed)?;
+        let again = ["run", "pr-1", "--component", "web", "--yes"];
+        self.run_deploy_expecting("alice", &again, ExpectedEnd::Failed)?;
         self.fetch_page()?;
         self.run_deploy("alice", &["status", "pr-1"])?;
         self.print_chapter("The change request is closed");

@@ -18,7 +18,8 @@ use crate::cli::deploy_runner::{
 };
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::command_line::quote_word;
+use crate::domain::command_line::{component_options, quote_word};
+use crate::domain::deploy_command::find_manual_components;
 use crate::domain::entry::{
     Action, CommandStep, Deployment, Finish, RecordedResult, VerificationResult,
 };
@@ -65,6 +66,7 @@ pub(super) fn run_command(
     let options = RunOptions::default();
     let metadata = &args.deployment.metadata;
     let runner = DeployRunner::new(ui, workspace, env, &options)?
+        .with_named(&args.deployment.components)
         .with_requester(metadata.requested_by.as_ref())
         .with_inputs(metadata.inputs.read(ui)?)
         .with_dry_run(args.write.dry_run);
@@ -77,7 +79,11 @@ pub(super) fn run_command(
     let deployment = runner.check_rules_without_plans(&person, &build)?;
     if deployment.components.is_empty() {
         runner.report_unchanged(&build, &deployment)?;
-        ui.eprint_sentence("The command was not run. To run it anyway, add --all.");
+        let manual = find_manual_components(&workspace.policy);
+        let options = manual.map_or_else(|| " --all".to_owned(), |it| component_options(&it));
+        ui.eprint_sentence(format_args!(
+            "The command was not run. To run it anyway, add{options}."
+        ));
         return Ok(());
     }
     // The command cannot be undone, so the options are checked before it runs.
@@ -292,9 +298,16 @@ impl<'a> WrappedCommand<'a> {
             .iter()
             .map(|word| word.to_str().filter(|word| quote_word(word) == **word))
             .collect::<Option<_>>()?;
+        // Components that git-deploy deploys itself cannot be recorded, so `--all` would be refused.
+        let is_mixed = find_manual_components(&self.runner.workspace.policy).is_some();
+        let options = if is_mixed {
+            component_options(deployment.changed().map(|change| &change.target.component))
+        } else {
+            " --all".to_owned()
+        };
         (previous.len() == 1).then(|| {
             format!(
-                "git deploy record {} {} --rollback --all -- {}",
+                "git deploy record {} {} --rollback{options} -- {}",
                 self.runner.env.name(),
                 commit.short(),
                 words.join(" ")

@@ -107,6 +107,7 @@ impl CommitReader<'_> {
             selection: Selection::ChangedWithDependents,
             kind,
             destroy: false,
+            leaves_out_manual: false,
             versions: BTreeMap::new(),
             artifact: None,
         };
