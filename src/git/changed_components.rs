@@ -82,6 +82,20 @@ impl<'a> ChangeFinder<'a> {
         Ok(changed)
     }
 
+    /// Returns for each parent of a commit which components differ from it, by component. A commit
+    /// without parents differs from nothing in each component that it has.
+    pub fn find_by_parent(&self, commit: Oid) -> Result<Vec<(Option<Oid>, Vec<bool>)>> {
+        let (tree, parents) = self.repository.read_tree_and_parents(commit)?;
+        if parents.is_empty() {
+            return Ok(vec![(None, self.compare_trees(None, tree)?)]);
+        }
+        let compare = |parent: Oid| {
+            let (old, _) = self.repository.read_tree_and_parents(parent)?;
+            Ok((Some(parent), self.compare_trees(Some(old), tree)?))
+        };
+        parents.into_iter().map(compare).collect()
+    }
+
     /// Returns for each component whether a commit differs in it from its first parent. A merge
     /// counts as the change that it brings to the branch it was made on.
     pub fn find_since_first_parent(&self, commit: Oid) -> Result<Vec<bool>> {

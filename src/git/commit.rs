@@ -4,7 +4,11 @@ use std::ops::Range;
 
 use super::error::{Error, Result};
 use crate::domain::id::Oid;
+use crate::domain::text::sanitize;
 use crate::domain::time::{Span, Time};
+
+/// The longest subject, in characters.
+pub const MAX_SUBJECT_CHARS: usize = 200;
 
 /// A commit, from a ledger or from the code.
 ///
@@ -40,6 +44,24 @@ impl Commit {
     /// Returns the value of the committer header; empty if there is none.
     pub fn committer(&self) -> &[u8] {
         self.slice(&self.committer)
+    }
+
+    /// Returns the first paragraph of the message as one plain line of at most
+    /// [`MAX_SUBJECT_CHARS`], or `None` if it is empty.
+    pub fn subject(&self) -> Option<String> {
+        let message = String::from_utf8_lossy(self.message());
+        let lines = message
+            .lines()
+            .skip_while(|line| line.trim().is_empty())
+            .take_while(|line| !line.trim().is_empty());
+        let words: Vec<String> = lines
+            .flat_map(str::split_whitespace)
+            .map(sanitize)
+            .collect();
+        let line = words.join(" ");
+        let cut: String = line.trim().chars().take(MAX_SUBJECT_CHARS).collect();
+        let line = cut.trim().to_owned();
+        (!line.is_empty()).then_some(line)
     }
 
     /// Returns everything after the empty line that ends the headers.

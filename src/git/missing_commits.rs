@@ -46,7 +46,10 @@ struct Containment {
 }
 
 /// A set of the given commits, by their index.
-type CommitSet = u64;
+pub type CommitSet = u64;
+
+/// The most commits in a [`CommitSet`].
+pub const MAX_GIVEN: usize = CommitSet::BITS as usize;
 
 /// The order of visits: the highest generation first, then the newest committer time. Commits
 /// outside the graph come before all commits in it, which are never their descendants.
@@ -215,8 +218,9 @@ impl Repository {
     /// needed is not in this clone.
     pub fn commits_missing_from(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
         let mut missing = Vec::new();
-        for (round, old) in old.chunks(CommitSet::BITS as usize).enumerate() {
-            missing.extend(self.commits_missing_from_chunk(new, old, limit)?);
+        for (round, old) in old.chunks(MAX_GIVEN).enumerate() {
+            let found = self.commits_missing_from_each(new, old, limit)?;
+            missing.extend(found.into_iter().map(|(id, _)| id));
             if round > 0 {
                 missing.sort_unstable();
                 missing.dedup();
@@ -228,8 +232,15 @@ impl Repository {
         Ok(missing)
     }
 
-    /// Does the same as [`Repository::commits_missing_from`] for at most 64 commits, in one walk.
-    fn commits_missing_from_chunk(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
+    /// Does the same as [`Repository::commits_missing_from`] for at most [`MAX_GIVEN`] commits, in one
+    /// walk, newest commits first. Each commit has a set of bits: those with the index of the commits of
+    /// `old` from whose history it is missing.
+    pub fn commits_missing_from_each(
+        &self,
+        new: Oid,
+        old: &[Oid],
+        limit: usize,
+    ) -> Result<Vec<(Oid, CommitSet)>> {
         let mut walk = MissingWalk::new(self)?;
         let only_in_new = Containment {
             in_new: true,
@@ -255,7 +266,8 @@ impl Repository {
                 None => {}
             }
             if is_missing {
-                missing.extend(walk.commit_id(visit.key));
+                let id = walk.commit_id(visit.key);
+                missing.extend(id.map(|id| (id, visit.missing_from)));
                 if missing.len() > limit {
                     return Err(Error::too_many_commits(limit));
                 }

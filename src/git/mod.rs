@@ -51,6 +51,7 @@ pub mod tree_entries;
 
 pub use commit::Commit;
 pub use error::{Error, Result};
+pub use missing_commits::MAX_GIVEN;
 #[cfg(test)]
 pub use object_id::HashKind;
 pub use remote::PushOutcome;

@@ -13,19 +13,21 @@ use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
 use crate::domain::text::{Description, sanitize};
 use crate::git::changed_components::ChangeFinder;
+use crate::git::commit::MAX_SUBJECT_CHARS;
 use crate::git::{Commit, Error, Repository};
 
 /// The most subjects that are listed. The rest are counted.
 const MAX_SUBJECTS: usize = 20;
-/// The longest subject and the longest name of an author, in characters.
-const MAX_CHARS: usize = 200;
+/// The longest name of an author, in characters.
+const MAX_CHARS: usize = MAX_SUBJECT_CHARS;
 /// The most commits that are searched.
 const MAX_COMMITS: usize = 10_000;
 /// The most authors that are listed.
 const MAX_AUTHORS: usize = 20;
 
-/// Returns the subjects of the commits that change the deployed components, newest first, without
-/// merges. For a first deployment, returns the subject of its commit alone.
+/// Returns the subjects of the commits that change the deployed components, newest first. A
+/// merge is among them if it differs from each of its parents, for example because it resolves a
+/// conflict. For a first deployment, returns the subject of its commit alone.
 ///
 /// Returns `None` if there are no such commits, and if history is too long or shallow: a missing
 /// description is no reason to refuse a deployment.
@@ -123,11 +125,7 @@ fn join_subjects(repository: &Repository, commits: &[Oid]) -> Result<Option<Desc
             omitted += 1;
             continue;
         }
-        let commit = repository.read_commit(*commit)?;
-        // A merge is left out, because the merged commits are listed.
-        if commit.parents.len() < 2 || commits.len() == 1 {
-            lines.extend(read_subject(&commit));
-        }
+        lines.extend(read_subject(&repository.read_commit(*commit)?));
     }
     if omitted > 0 {
         lines.push(format!("and {omitted} more"));
@@ -151,17 +149,7 @@ fn cut_line(line: &str) -> String {
 
 /// Returns the first paragraph of a commit's message as one plain line, or `None` if it is empty.
 pub fn read_subject(commit: &Commit) -> Option<String> {
-    let message = String::from_utf8_lossy(commit.message());
-    let lines = message
-        .lines()
-        .skip_while(|line| line.trim().is_empty())
-        .take_while(|line| !line.trim().is_empty());
-    let words: Vec<String> = lines
-        .flat_map(str::split_whitespace)
-        .map(sanitize)
-        .collect();
-    let line = cut_line(&words.join(" "));
-    (!line.is_empty()).then_some(line)
+    commit.subject()
 }
 
 #[cfg(test)]

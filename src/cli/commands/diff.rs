@@ -314,7 +314,10 @@ impl Comparison<'_> {
         new: CommitId,
         old: CommitId,
     ) -> Result<Option<CommitsAhead>, CliError> {
-        match self.path_commits.touching(component, new, old) {
+        match self
+            .path_commits
+            .touching_in_any_parent(component, new, old)
+        {
             Ok(ahead) => Ok(Some(ahead)),
             Err(Error::Shallow | Error::Missing(_)) => Ok(None),
             Err(error) => Err(CliError::new(

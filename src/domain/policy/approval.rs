@@ -42,8 +42,8 @@ policy_table! {
         }
         /// Whose own approval does not count. `true`: the person who starts the deployment, the
         /// person who requested it, and the authors, committers and co-authors of the newly
-        /// deployed commits. `"starter"`: only the first two, as on GitHub. `false`: everyone's
-        /// counts. Git authorship can be forged, so only two required approvals guarantee a second
+        /// deployed commits that touch the component, merges included. `"starter"`: only the first
+        /// two, as on GitHub. `false`: everyone's counts. Git authorship can be forged, so only two required approvals guarantee a second
         /// person.
         pub prevent_self: PreventSelf {
             form: ValueForm::Either(&[ValueForm::Flag, ValueForm::Words(&["starter"])]),

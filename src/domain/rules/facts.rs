@@ -63,6 +63,25 @@ pub struct CommitFact {
     pub time: Time,
 }
 
+/// A commit because of which a person counts as an author of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthoredCommit {
+    /// The commit.
+    pub commit: CommitId,
+    /// Its subject, as one plain line; empty if it has none.
+    pub subject: String,
+}
+
+impl std::fmt::Display for AuthoredCommit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.commit.0.prefix(7))?;
+        if self.subject.is_empty() {
+            return Ok(());
+        }
+        write!(f, " \"{}\"", self.subject)
+    }
+}
+
 /// The facts for one request, on one set of ledger tips.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
@@ -110,8 +129,9 @@ pub struct Facts {
     /// The open yanks in `evidence` of the request's commits, contents and artifacts.
     pub yanks: Option<Fact<State>>,
     /// E-mail addresses (ASCII lower case) of the authors, committers and co-authors of the commits
-    /// that the request brings in.
-    pub authors: Option<Fact<BTreeSet<String>>>,
+    /// that the request brings in and that touch the changing components. Each with one of these
+    /// commits.
+    pub authors: Option<Fact<BTreeMap<String, AuthoredCommit>>>,
     /// The tip of the environment's branch; `Ok(None)`: the branch does not exist.
     pub branch_tip: Option<Fact<Option<CommitId>>>,
     /// The version of each changed component at its commit, read from the policy's `file:` or

@@ -1,9 +1,9 @@
 //! Which signatures still count, and who must not approve their own work.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::Context;
-use super::facts::Fact;
+use super::facts::{AuthoredCommit, Fact};
 use crate::domain::entry::StoredEntry;
 use crate::domain::name::Person;
 use crate::domain::policy::Policy;
@@ -25,23 +25,24 @@ pub fn has_listed_key(policy: &Policy, entry: &StoredEntry) -> bool {
 /// Returns the people who must not approve their own work: the starter, the requester, and the
 /// people of the policy among the authors of the new commits. A branch or tag has no starter.
 pub(super) fn involved_persons(ctx: &Context<'_>) -> Fact<BTreeSet<Person>> {
-    let mut involved = authors(ctx)?;
+    let mut involved: BTreeSet<Person> = authors(ctx)?.into_keys().collect();
     involved.extend(starters(ctx));
     Ok(involved)
 }
 
 /// Returns the people of the policy among the authors, committers and co-authors of the new
-/// commits.
-pub(super) fn authors(ctx: &Context<'_>) -> Fact<BTreeSet<Person>> {
+/// commits that touch the changing components, each with one of these commits.
+pub(super) fn authors(ctx: &Context<'_>) -> Fact<BTreeMap<Person, AuthoredCommit>> {
     let addresses = match &ctx.facts.authors {
         Some(Ok(addresses)) => addresses,
         Some(Err(why)) => return Err(why.clone()),
         None => return Err("the authors of the deployed commits were not read".to_owned()),
     };
-    let authors = addresses
-        .iter()
-        .filter_map(|address| ctx.policy.person_of_email(address.as_bytes()));
-    Ok(authors.cloned().collect())
+    let authors = addresses.iter().filter_map(|(address, commit)| {
+        let person = ctx.policy.person_of_email(address.as_bytes())?;
+        Some((person.clone(), commit.clone()))
+    });
+    Ok(authors.collect())
 }
 
 /// Returns the person who starts the deployment and the one who requested it. A branch or tag has

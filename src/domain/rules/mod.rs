@@ -78,7 +78,7 @@ use serde::{Serialize, Serializer};
 
 pub use approvals::ApprovalRefusal;
 pub use fact_need::FactNeed;
-pub use facts::{Chain, CommitFact, Fact, Facts, SKEW, SeenFact};
+pub use facts::{AuthoredCommit, Chain, CommitFact, Fact, Facts, SKEW, SeenFact};
 pub use key_trust::has_listed_key;
 pub use request::{Request, RequestContext};
 pub use request_kind::RequestKind;

@@ -4,6 +4,7 @@
 
 mod case;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) use case::Case;
@@ -16,12 +17,23 @@ use crate::domain::entry::{
 };
 use crate::domain::id::{CommitId, Content, EntryId, Oid, PublicKey, RunId};
 use crate::domain::policy::Policy;
+use crate::domain::rules::{AuthoredCommit, Fact};
 use crate::domain::state::{State, fold};
 use crate::domain::time::{Span, Time};
 
 /// The people whom [`policy`] lists; `ci` and `cd` are machines. The tests use `mallory` for an
 /// unlisted person.
 pub(crate) const PEOPLE: [&str; 7] = ["alice", "bob", "carol", "dana", "erin", "ci", "cd"];
+
+/// Returns the authors of new commits: these people of [`PEOPLE`], by the commit 1.
+pub(crate) fn authored_by(names: &[&str]) -> Option<Fact<BTreeMap<String, AuthoredCommit>>> {
+    let authored = |name: &&str| {
+        let (commit, subject) = (commit(1), "Change it".to_owned());
+        let authored = AuthoredCommit { commit, subject };
+        (format!("{name}@example.com"), authored)
+    };
+    Some(Ok(names.iter().map(authored).collect()))
+}
 
 /// Returns the key of a person. Different names have different keys.
 pub(crate) fn key(person: &str) -> PublicKey {

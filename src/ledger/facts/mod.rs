@@ -4,6 +4,7 @@
 //! empty answer: the rules then answer "cannot tell". Ledgers are read at the tips that the caller
 //! gives, whose entries the caller has verified.
 
+mod authors;
 mod behind;
 mod commit_facts;
 mod component_history;
@@ -300,7 +301,7 @@ impl<'a> FactGatherer<'a> {
         }
         if plan.needs(&FactNeed::Authors) {
             facts.authors = Some(
-                self.read_authors(&plan, &facts)
+                self.read_authors(policy, &plan, &facts)
                     .map_err(|error| describe_error(&error)),
             );
         }

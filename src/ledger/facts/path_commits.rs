@@ -79,6 +79,31 @@ impl<'a> PathCommits<'a> {
         })
     }
 
+    /// Returns those among [`PathCommits::ahead`] whose authors must not approve a deployment of `new`:
+    /// those that differ in a component from any of their parents. Includes merges of other branches.
+    pub fn touching_in_any_parent(
+        &self,
+        component: &ComponentName,
+        new: CommitId,
+        old: CommitId,
+    ) -> Result<CommitsAhead> {
+        let ahead = self.ahead(new, old)?;
+        let Some(index) = self.component_index(component) else {
+            return Ok(CommitsAhead::default());
+        };
+        let mut commits = Vec::new();
+        for id in &ahead.commits {
+            let mut by_parent = self.change_finder.find_by_parent(*id)?.into_iter();
+            if by_parent.any(|(_, differs)| differs.get(index) == Some(&true)) {
+                commits.push(*id);
+            }
+        }
+        Ok(CommitsAhead {
+            commits,
+            is_truncated: ahead.is_truncated,
+        })
+    }
+
     /// Returns whether a component differs between two commits. A component that the policy does
     /// not have counts as different.
     pub fn differs(&self, component: &ComponentName, old: CommitId, new: CommitId) -> Result<bool> {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::excluded::{ExcludedPersons, describe_excluded};
+use super::excluded::ExcludedPersons;
 use super::refusal::ApprovalRefusal;
 use crate::domain::entry::{
     Action, ApprovalPurpose, Approve, ComponentChange, Deployment, DeploymentKind, StoredEntry,
@@ -281,21 +281,16 @@ impl<'a> CommitApprovals<'a> {
         let eligible = self.eligible_approvers(ctx, filled)?;
         let tally = self.describe_tally();
         let reachable = self.count_reachable(&eligible, ctx)?;
-        let excluded = || {
-            let excluded = describe_excluded(self.requirements);
-            excluded.map_or_else(String::new, |it| format!(": {it}"))
-        };
+        let excluded = ExcludedPersons::find(ctx, self.requirements)?.describe(self.requirements);
+        let excluded = excluded.map_or_else(String::new, |it| format!(": {it}"));
         let needs = match (slots.len() - filled, eligible.len()) {
             (missing, 1..) if reachable < slots.len() => format!(
                 "needs {missing} more, but only {} {} left{}",
                 join_names(&eligible),
                 if eligible.len() == 1 { "is" } else { "are" },
-                excluded()
+                excluded
             ),
-            (_, 0) => match describe_excluded(self.requirements) {
-                Some(excluded) => format!("and no eligible approver is left: {excluded}"),
-                None => "and no eligible approver is left".to_owned(),
-            },
+            (_, 0) => format!("and no eligible approver is left{excluded}"),
             (1, 1) => format!("needs {}", join_names(&eligible)),
             (1, _) => format!("needs one of {}", join_names(&eligible)),
             (missing, _) => format!("needs {missing} more, of {}", join_names(&eligible)),

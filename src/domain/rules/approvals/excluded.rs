@@ -1,18 +1,22 @@
 //! The people whose own approval does not count (`prevent_self`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::refusal::ApprovalRefusal;
 use crate::domain::name::Person;
 use crate::domain::policy::{ApprovalRequirement, PreventSelf};
 use crate::domain::rules::context::Context;
-use crate::domain::rules::facts::Fact;
+use crate::domain::rules::facts::{AuthoredCommit, Fact};
+use crate::domain::rules::findings::join_names;
 use crate::domain::rules::key_trust;
+
+/// The most authors that a message names.
+const MAX_AUTHORS: usize = 5;
 
 /// The people whom `prevent_self` may exclude.
 pub(super) struct ExcludedPersons {
-    /// The authors of the new commits; empty if no requirement excludes them.
-    authors: BTreeSet<Person>,
+    /// The authors of the new commits, each with one of these; empty if no requirement excludes them.
+    authors: BTreeMap<Person, AuthoredCommit>,
     /// The starter and the requester.
     starters: BTreeSet<Person>,
 }
@@ -42,7 +46,7 @@ impl ExcludedPersons {
         let authors = if needs_authors {
             key_trust::authors(ctx)?
         } else {
-            BTreeSet::new()
+            BTreeMap::new()
         };
         Ok(Self {
             authors,
@@ -52,23 +56,41 @@ impl ExcludedPersons {
 
     /// Returns why a requirement excludes a person; `None` if it does not.
     pub fn refuse(&self, prevent_self: PreventSelf, person: &Person) -> Option<ApprovalRefusal> {
-        let is_excluded = prevent_self.excludes_authors() && self.authors.contains(person)
-            || prevent_self.excludes_starters() && self.starters.contains(person);
-        is_excluded.then_some(match prevent_self {
+        let authored = self.authors.get(person);
+        let is_author = prevent_self.excludes_authors() && authored.is_some();
+        let is_starter = prevent_self.excludes_starters() && self.starters.contains(person);
+        (is_author || is_starter).then(|| match prevent_self {
             PreventSelf::Starter => ApprovalRefusal::Starter,
-            PreventSelf::Involved | PreventSelf::Off => ApprovalRefusal::Involved,
+            PreventSelf::Involved | PreventSelf::Off => {
+                ApprovalRefusal::Involved(authored.filter(|_| !is_starter).cloned())
+            }
         })
     }
-}
 
-/// Returns who is excluded by the requirements, for the message that no eligible approver is left.
-pub(super) fn describe_excluded(requirements: &[ApprovalRequirement]) -> Option<&'static str> {
-    let mut settings = requirements.iter().map(|it| it.prevent_self);
-    if settings.clone().any(PreventSelf::excludes_authors) {
-        Some("authors and the deployer are excluded (prevent_self)")
-    } else {
-        settings
-            .any(PreventSelf::excludes_starters)
-            .then_some("the deployer and the requester are excluded (prevent_self = \"starter\")")
+    /// Returns who is excluded by the requirements, and the commit of each author among the people whom
+    /// they name, for the message that no eligible approver is left.
+    pub fn describe(&self, requirements: &[ApprovalRequirement]) -> Option<String> {
+        let mut settings = requirements.iter().map(|it| it.prevent_self);
+        if !settings.clone().any(PreventSelf::excludes_authors) {
+            let is_starter_excluded = settings.any(PreventSelf::excludes_starters);
+            return is_starter_excluded.then(|| {
+                "the deployer and the requester are excluded (prevent_self = \"starter\")"
+                    .to_owned()
+            });
+        }
+        let is_excluded = |person: &Person| {
+            let mut excluding = requirements
+                .iter()
+                .filter(|it| it.prevent_self.excludes_authors());
+            excluding.any(|it| it.by.contains(person))
+        };
+        let authors = self.authors.iter().filter(|it| is_excluded(it.0));
+        let mut authors = authors.take(MAX_AUTHORS).peekable();
+        let general = "authors and the deployer are excluded (prevent_self)";
+        if authors.peek().is_none() {
+            return Some(general.to_owned());
+        }
+        let each = authors.map(|(person, commit)| format!("{person} is an author of {commit}"));
+        Some(format!("{general}: {}", join_names(each)))
     }
 }

@@ -1,15 +1,16 @@
 //! Tests of the rule `approvals`: whose approvals count, and for which commit, components and plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::entry::{Action, Approve, DeploymentKind, PolicyApprove, Publish, Start};
 use crate::domain::id::Digest;
 use crate::domain::name::Person;
 use crate::domain::rules::testing::{
-    Case, approve, change, deploy, deployment, entry_time, key, parse, policy, policy_text, start,
+    Case, approve, authored_by, change, deploy, deployment, entry_time, key, parse, policy,
+    policy_text, start,
 };
 use crate::domain::rules::{
-    ApprovalRefusal, Fact, Request, counting_approvers, refuse_proposed_approval,
+    ApprovalRefusal, AuthoredCommit, Fact, Request, counting_approvers, refuse_proposed_approval,
 };
 use crate::domain::time::Span;
 use crate::domain::verdict::{Check, Rule};
@@ -89,7 +90,7 @@ fn prevent_self() {
     requested.statement.requested_by = Some(parse("bob"));
     with_approved_by(requested).fails(Rule::Approvals, "authors and the deployer cannot approve");
     let mut written = case(&policy, bob.clone());
-    written.facts.authors = Some(Ok(["bob@example.com".to_owned()].into()));
+    written.facts.authors = authored_by(&["bob"]);
     with_approved_by(written).fails(Rule::Approvals, "authors and the deployer cannot approve");
     let mut free = case(&with_requirement("prevent_self = false"), bob.clone());
     free.by("bob");
@@ -117,7 +118,7 @@ fn prevent_self_values() {
         let (mut by_starter, mut by_requester, mut by_author) = (bob(), bob(), bob());
         by_starter.by("bob");
         by_requester.statement.requested_by = Some(parse("bob"));
-        by_author.facts.authors = Some(Ok(["bob@example.com".to_owned()].into()));
+        by_author.facts.authors = authored_by(&["bob"]);
         for (case, expected) in [
             (by_starter, starter),
             (by_requester, requester),
@@ -467,6 +468,10 @@ fn the_next_policy_can_be_approved() {
 #[test]
 fn proposed_approvals() {
     use ApprovalRefusal::{Expired, Involved, OtherPlan};
+    let author = || {
+        let authored = authored_by(&["alice"]).unwrap().unwrap();
+        Some(Involved(authored.into_values().next()))
+    };
     let component = "[components.catalogue]\nplan = \"p\"\napply = \"a\"\n";
     let planless = "[components.catalogue]\napply = \"a\"\n";
     let any = with_requirement("required = 1");
@@ -476,7 +481,7 @@ fn proposed_approvals() {
     // The policy, the approver, whether the approval names a plan, its validity in seconds.
     let rows = [
         (any.clone(), "bob", false, 600, None),
-        (any.clone(), "alice", false, 600, Some(Involved)),
+        (any.clone(), "alice", false, 600, author()),
         (
             with_requirement("prevent_self = false"),
             "alice",
@@ -511,7 +516,7 @@ fn proposed_approvals() {
         if has_plan {
             approve.plans = [(parse("catalogue"), plan.clone())].into();
         }
-        let authors = || Some(Ok(["alice@example.com".to_owned()].into()));
+        let authors = || authored_by(&["alice"]);
         let refusal = refuse_proposed(
             &policy,
             by,
@@ -519,7 +524,7 @@ fn proposed_approvals() {
             &approve,
             authors(),
         );
-        assert_eq!(refusal, Ok(expected), "{row}");
+        assert_eq!(refusal, Ok(expected.clone()), "{row}");
         let mut with_approval = case(&policy, vec![(by, Action::Approve(approve))]);
         let has_plan_command = policy.contains("plan = \"p\"");
         with_approval.deployment().components[0].plan = has_plan_command.then_some(plan);
@@ -549,7 +554,7 @@ fn proposed_approvals_without_plans() {
             authors,
         )
     };
-    let none = || Some(Ok(BTreeSet::new()));
+    let none = || Some(Ok(BTreeMap::new()));
     let other_plan = Ok(Some(ApprovalRefusal::OtherPlan));
     assert_eq!(refuse(&prod(""), None, none()), other_plan);
     assert_eq!(refuse(&prod(""), Some(2), none()), other_plan);
@@ -574,7 +579,7 @@ fn refuse_proposed(
     by: &str,
     action: Action,
     approve: &Approve,
-    authors: Option<Fact<BTreeSet<String>>>,
+    authors: Option<Fact<BTreeMap<String, AuthoredCommit>>>,
 ) -> Fact<Option<ApprovalRefusal>> {
     let mut case = Case::new(policy, "prod", by, action);
     case.facts.authors = authors;

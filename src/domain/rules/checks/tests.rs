@@ -2,7 +2,7 @@
 
 use crate::domain::entry::{Action, Attestation};
 use crate::domain::policy::PredicateType;
-use crate::domain::rules::testing::{Case, commit, deploy, parse};
+use crate::domain::rules::testing::{Case, authored_by, commit, deploy, parse};
 use crate::domain::verdict::Rule;
 
 const TESTED: &str = "[environments.stage]\n[environments.prod]\nchecks = [\"test-result\"]\n[checks]\n\
@@ -182,7 +182,7 @@ fn reviews() {
     let policy = TESTED.replace("checks = [\"test-result\"]", "checks = [\"change-review\"]");
     let case = |who: &'static str, unresolved| {
         let mut case = self::case(&policy, vec![(who, review(unresolved))]);
-        case.facts.authors = Some(Ok(["bob@example.com".to_owned()].into()));
+        case.facts.authors = authored_by(&["bob"]);
         case
     };
     case("carol", 0).passes(Rule::Checks);

@@ -1,6 +1,6 @@
 //! An entry to be judged, with complete and consistent facts. A test changes only what it is about.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{entry_time, fold_history, key, oid, parse, policy, statement};
 use crate::domain::entry::{Action, Deployment, RunStep, Statement};
@@ -128,7 +128,7 @@ impl Case {
         let facts = &mut self.facts;
         facts.yanks.get_or_insert_with(|| Ok(State::empty()));
         facts.evidence.get_or_insert_with(|| Ok(Vec::new()));
-        facts.authors.get_or_insert_with(|| Ok(BTreeSet::new()));
+        facts.authors.get_or_insert_with(|| Ok(BTreeMap::new()));
     }
 
     /// Adds the dates and contents of the commits that the statement names, each containing the

@@ -15,7 +15,7 @@ fn authors() {
         .unwrap()
         .unwrap();
     assert!(
-        first.contains("old@example.com") && !first.contains("ann@example.com"),
+        first.contains_key("old@example.com") && !first.contains_key("ann@example.com"),
         "{first:?}"
     );
     world.deploy("prod", "catalogue", one, Outcome::Succeeded);
@@ -23,7 +23,7 @@ fn authors() {
     let two = world.commit(&[("a", "2")], &[one], "A < Ann@Example.com >", body);
     let three = world.commit(&[("a", "3")], &[two], "Dan <dan@example.com>", "three");
     let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", three);
-    let all: Vec<String> = facts.authors.unwrap().unwrap().into_iter().collect();
+    let all: Vec<String> = facts.authors.unwrap().unwrap().into_keys().collect();
     assert_eq!(
         all,
         [
@@ -54,6 +54,55 @@ fn authors() {
     );
     let facts = world.facts(&world.gatherer(), &statement);
     assert!(facts.authors.unwrap().is_err() && facts.commits[&missing_commit()].is_err());
+}
+
+/// For each component, only the commits that touch it count: compared with any parent, so that a merge
+/// that brings an old content back counts. If it does not run yet, the commit counts that gave it its
+/// content, whoever made later commits.
+#[test]
+fn authors_of_other_components_do_not_count() {
+    let mut world = World::new(
+        "[environments]\nprod = { approvals = 1 }\nqa = { approvals = 1 }\n[components]\na = { paths = \"a/**\" }\nb = { paths = \"b/**\" }\n",
+    );
+    let mut commit = |a: &str, b: &str, other: &str, parents: &[CommitId], by: &str| {
+        let files = [("a/x", a), ("b/x", b), ("deploy.toml", other)];
+        world.commit(&files, parents, &format!("{by} <{by}@example.com>"), by)
+    };
+    let one = commit("1", "1", "1", &[], "ann");
+    let only_b = commit("1", "2", "1", &[one], "bob");
+    let policy = commit("1", "2", "2", &[only_b], "carol");
+    let only_a = commit("2", "2", "2", &[policy], "dan");
+    let later = commit("2", "2", "3", &[only_a], "erin");
+    let back = commit("1", "2", "3", &[one, later], "frank");
+    let branch = commit("1", "3", "1", &[one], "gina");
+    let merge = commit("2", "3", "3", &[later, branch], "hugo");
+    for name in ["a", "b"] {
+        world.deploy("prod", name, one, Outcome::Succeeded);
+    }
+    for (env, component, commit, expected) in [
+        ("prod", "a", policy, vec![]),
+        ("prod", "b", policy, vec!["bob"]),
+        ("prod", "a", later, vec!["dan"]),
+        ("prod", "b", later, vec!["bob"]),
+        ("prod", "a", back, vec!["dan", "frank"]),
+        ("prod", "b", merge, vec!["bob", "gina", "hugo"]),
+        ("qa", "a", policy, vec!["ann"]),
+        ("qa", "b", policy, vec!["bob"]),
+        ("qa", "a", later, vec!["dan"]),
+    ] {
+        let facts = world.facts_of(env, DeploymentKind::Deploy, component, commit);
+        let authors = facts.authors.unwrap().unwrap().into_keys();
+        let authors: Vec<String> = authors
+            .map(|address| address.replace("@example.com", ""))
+            .collect();
+        assert_eq!(authors, expected, "{env} {component} {commit}");
+    }
+    // What runs is the newer content: the merge that takes it back is the only change.
+    world.deploy("prod", "a", later, Outcome::Succeeded);
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "a", back);
+    let authors = facts.authors.unwrap().unwrap();
+    assert_eq!(authors["frank@example.com"].commit, back);
+    assert_eq!(authors.len(), 1);
 }
 
 /// The names and addresses in one commit are bounded, wherever they are: a set of short addresses
