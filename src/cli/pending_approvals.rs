@@ -1,6 +1,6 @@
 //! The approvals of an environment that a deployment can still use.
 
-use crate::domain::entry::{Action, ApprovalPurpose, Approve};
+use crate::domain::entry::{Action, ApprovalPurpose, Approve, StoredEntry};
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::policy::Policy;
 use crate::domain::state::EnvState;
@@ -12,6 +12,8 @@ pub struct UnusedApproval<'a> {
     pub approve: &'a Approve,
     /// Its components that a deployment can still change.
     pub components: Vec<ComponentName>,
+    /// Its entry.
+    pub entry: &'a StoredEntry,
     /// Who signed it.
     pub by: &'a Person,
 }
@@ -23,7 +25,7 @@ pub fn list_pending_approvals<'a>(
     env_state: EnvState<'a>,
     now: Time,
 ) -> Vec<UnusedApproval<'a>> {
-    let describe = |entry: &'a crate::domain::entry::StoredEntry| {
+    let describe = |entry: &'a StoredEntry| {
         let Action::Approve(approve) = &entry.statement.action else {
             return None;
         };
@@ -41,6 +43,7 @@ pub fn list_pending_approvals<'a>(
         (approve.expires > now && !components.is_empty()).then(|| UnusedApproval {
             approve,
             components,
+            entry,
             by: &entry.statement.by,
         })
     };

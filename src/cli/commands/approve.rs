@@ -14,12 +14,14 @@ use crate::cli::deployment_request::find_environment_policy;
 use crate::cli::exposed_secrets::refuse_exposed_secrets;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::{Action, ApprovalPurpose, Approve, Deployment};
+use crate::clock;
+use crate::domain::entry::{Action, ApprovalPurpose, Approve, Deployment, StoredEntry};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::policy::Environment;
-use crate::domain::rules::{ApprovalRefusal, SKEW};
+use crate::domain::rules::{ApprovalRefusal, SKEW, has_listed_key};
+use crate::domain::state::Scope;
 use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
 use crate::input_file::read_regular_file;
@@ -33,6 +35,7 @@ use crate::view::{result_text, wrap};
 /// Approve a commit for an environment
 ///
 /// An approval is for one thing: a deployment, with --destroy a removal, or with --exec one command.
+/// If you have approved the same already, nothing is signed; --expires extends it.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -113,36 +116,48 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let description: RefCell<Vec<String>> = RefCell::default();
     let refusal: Cell<Option<ApprovalRefusal>> = Cell::default();
     let notes = NotesOnce::default();
-    let appended =
-        workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
-            let deployment =
-                subject::build_approved_deployment(args, &env, snapshot, named_commit, &head)?;
-            *description.borrow_mut() = describe_deployment(&deployment, snapshot, ui.width())?;
-            notes.report(ui, &workspace, &env, snapshot, &deployment)?;
-            let (policy, rules) = find_environment_policy(&env, snapshot)?;
-            let now = ui.now().max(snapshot.tip.chain.at);
-            let approve = draft_approval(args, &deployment, &plans, now, rules)?;
-            let commit = approve.commit;
-            let approver = workspace.identify_signer()?;
-            match refuse_proposed_approval(
-                snapshot,
-                policy,
-                &env,
-                &deployment,
-                &approver,
-                &approve,
-                now,
-            ) {
-                Ok(reason) if args.anyway => refusal.set(reason),
-                Ok(None) => {}
-                Ok(Some(reason)) => {
-                    return Err(explain_refused_approval(&env, &approver, commit, reason));
-                }
-                Err(_) if args.anyway => {}
-                Err(why) => return Err(explain_unknown_approval(&env, why)),
+    // The approval that would only repeat an earlier one, and when that one expires.
+    let repeated: Cell<Option<(Person, Approve, Time)>> = Cell::default();
+    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
+        let deployment =
+            subject::build_approved_deployment(args, &env, snapshot, named_commit, &head)?;
+        *description.borrow_mut() = describe_deployment(&deployment, snapshot, ui.width())?;
+        notes.report(ui, &workspace, &env, snapshot, &deployment)?;
+        let (policy, rules) = find_environment_policy(&env, snapshot)?;
+        let now = ui.now().max(snapshot.tip.chain.at);
+        let approve = draft_approval(args, &deployment, &plans, now, rules)?;
+        let commit = approve.commit;
+        let approver = workspace.identify_signer()?;
+        match refuse_proposed_approval(
+            snapshot,
+            policy,
+            &env,
+            &deployment,
+            &approver,
+            &approve,
+            now,
+        ) {
+            Ok(reason) if args.anyway => refusal.set(reason),
+            Ok(None) => {}
+            Ok(Some(reason)) => {
+                return Err(explain_refused_approval(&env, &approver, commit, reason));
             }
-            Ok(EntryDraft::in_environment(&env, Action::Approve(approve)))
-        })?;
+            Err(_) if args.anyway => {}
+            Err(why) => return Err(explain_unknown_approval(&env, why)),
+        }
+        if let Some(expires) = find_repeated(args, &env, snapshot, &approver, &approve)? {
+            repeated.set(Some((approver, approve, expires)));
+            return Err(CliError::reported(ErrorKind::Usage));
+        }
+        Ok(EntryDraft::in_environment(&env, Action::Approve(approve)))
+    });
+    if let Some((approver, approve, expires)) = repeated.into_inner() {
+        let deadline = ui.format_deadline(expires);
+        let sentence = describe_approval(&approve, &approver, &env, &deadline);
+        ui.print_sentence(sentence.replacen(" approves", " has already approved", 1));
+        return Ok(());
+    }
+    let appended = appended?;
     for line in description.into_inner() {
         ui.print(line);
     }
@@ -155,6 +170,43 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let by = &appended.statement.by;
     let sentence = describe_approval(approve, by, &env, &ui.format_deadline(approve.expires));
     append_report::report_entry(ui, &sentence, &appended)
+}
+
+/// Returns when an approval by the same person for the same things expires. Returns `None` if there is
+/// none, and if this one has a comment or a validity of its own.
+fn find_repeated(
+    args: &Args,
+    env: &EnvRef,
+    snapshot: &LedgerSnapshot<'_>,
+    approver: &Person,
+    approve: &Approve,
+) -> Result<Option<Time>, CliError> {
+    if args.message.is_some() || args.expires.is_some() || args.anyway {
+        return Ok(None);
+    }
+    let (policy, _) = find_environment_policy(env, snapshot)?;
+    let state = snapshot.load_state(env.ledger(), &Scope::All);
+    let state = state.context(ErrorKind::CannotTell, "cannot read the ledger")?;
+    let now = snapshot.tip.chain.at.max(clock::now());
+    let expiry = |entry: &StoredEntry| match &entry.statement.action {
+        Action::Approve(given)
+            if entry.statement.by == *approver
+                && has_listed_key(policy, entry)
+                && given.purpose == approve.purpose
+                && given.plans == approve.plans
+                && approve
+                    .components
+                    .iter()
+                    .all(|it| given.components.contains(it))
+                && given.expires > now.plus(SKEW) =>
+        {
+            Some(given.expires)
+        }
+        _ => None,
+    };
+    let approvals = env.state_in(&state).approvals();
+    let approvals = approvals.filter(|(commit, ..)| *commit == approve.commit);
+    Ok(approvals.filter_map(|(_, _, entry)| expiry(entry)).max())
 }
 
 /// Returns the sentence that reports a written approval.

@@ -18,7 +18,7 @@ use crate::cli::placement::PlacementFinder;
 use crate::cli::read_context;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::{Action, Statement, StoredEntry};
+use crate::domain::entry::{Action, Approve, Statement, StoredEntry};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::policy::{BranchName, Environment, Policy};
@@ -26,6 +26,7 @@ use crate::domain::state::{EnvState, State};
 use crate::domain::text::Line;
 use crate::domain::time::Time;
 use crate::ledger::facts::{BranchLag, FactGatherer};
+use crate::run::proposed_approval::is_without_effect;
 use crate::view::commit_count::CommitCount;
 use crate::view::status::{
     self, ComponentStatus, EnvironmentStatus, ReleaseStatus, RowSharing, StatusReport, TextOptions,
@@ -233,8 +234,24 @@ impl StatusReader<'_> {
         }
         let differing = compare
             .then(|| find_differing(self.workspace, snapshot, branch.zip(tip), self.component));
+        let can_count = |entry: &StoredEntry, approve: &Approve| {
+            let tips = self.workspace.tips();
+            let (policy, env) = (&self.workspace.policy, &snapshot.env);
+            !is_without_effect(
+                self.gatherer,
+                policy,
+                env,
+                state,
+                tips,
+                entry,
+                approve,
+                self.now,
+            )
+        };
         let policy = &self.workspace.policy;
-        let attention = Attention::read(policy, state, self.gatherer, self.now, &is_shown)
+        let attention = Attention::read(
+            policy, state, self.gatherer, self.now, &is_shown, &can_count,
+        )
             .context(ErrorKind::CannotTell, "cannot read what needs attention")?;
         let mut not_deployed = list_not_deployed(policy, state, &components);
         not_deployed.retain(|it| is_shown(it));

@@ -149,7 +149,8 @@ pub fn render_age(
     }
     let dim = Style::new().dimmed();
     let age = fetched.map_or_else(
-        || "not fetched yet".to_owned(),
+        // Git fetched the ledgers with the clone. Every command verifies what was not verified before.
+        || "fetched by git, verified now".to_owned(),
         |fetched| format!("fetched {}", when(fetched)),
     );
     Some(format!("{dim}{age} (update: git deploy sync){dim:#}"))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::cli::pending_approvals::{UnusedApproval, list_pending_approvals};
 use crate::domain::entry::{
-    ApprovalPurpose, ComponentResult, Deployment, DeploymentKind, Outcome, Statement, StoredEntry,
+    ApprovalPurpose, Approve, ComponentResult, Deployment, DeploymentKind, Outcome, Statement, StoredEntry,
 };
 use crate::domain::id::Content;
 use crate::domain::name::ComponentName;
@@ -35,13 +35,14 @@ impl Attention {
         gatherer: &FactGatherer<'_>,
         now: Time,
         is_shown: &dyn Fn(&ComponentName) -> bool,
+        can_count: &dyn Fn(&StoredEntry, &Approve) -> bool,
     ) -> crate::git::Result<Self> {
         let mut attention = Self {
             holds: find_holds(env_state, gatherer)?,
             failures: find_failures(env_state),
             break_glass: find_break_glass(env_state),
             unfinished_runs: find_unfinished_runs(env_state),
-            approvals: find_approvals(policy, env_state, now),
+            approvals: find_approvals(policy, env_state, now, can_count),
         };
         attention.holds.retain(|it| is_shown(&it.component));
         attention.failures.retain(|it| is_shown(&it.component));
@@ -175,9 +176,16 @@ fn find_unfinished_runs(env_state: EnvState<'_>) -> Vec<UnfinishedRun> {
     runs.collect()
 }
 
-/// Returns the approvals that no deployment has used and that have not expired.
-fn find_approvals(policy: &Policy, env_state: EnvState<'_>, now: Time) -> Vec<PendingApproval> {
-    let pending = list_pending_approvals(policy, env_state, now);
+/// Returns the approvals that no deployment has used that have not expired, and that can
+/// still count.
+fn find_approvals(
+    policy: &Policy,
+    env_state: EnvState<'_>,
+    now: Time,
+    can_count: &dyn Fn(&StoredEntry, &Approve) -> bool,
+) -> Vec<PendingApproval> {
+    let mut pending = list_pending_approvals(policy, env_state, now);
+    pending.retain(|it| can_count(it.entry, it.approve));
     let describe = |it: UnusedApproval<'_>| PendingApproval {
         commit: it.approve.commit,
         components: it.components,
