@@ -1,7 +1,11 @@
 //! `git deploy person`: adds, changes and removes people and machines in `deploy.toml`.
 
+mod locks;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+use locks::list_locks;
 
 use crate::cli::key_lookup::{KeySource, find_public_key, find_source, read_signer_key};
 use crate::cli::policy_edit::{
@@ -368,6 +372,13 @@ fn remove_person(args: &RemoveArgs, mut edit: PolicyEdit, ui: &Ui) -> Result<(),
         notes.push(format!(
             "Also removed from {}.",
             removed.shortened.join(", ")
+        ));
+    }
+    let locks = list_locks(&edit.workspace, name);
+    if !locks.is_empty() {
+        notes.push(format!(
+            "{name} still locks {}. The locks stay; others may lift them.",
+            locks.join(", ")
         ));
     }
     let summary = EditSummary {

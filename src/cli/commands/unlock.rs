@@ -1,14 +1,18 @@
 //! `git deploy unlock`: removes a lock, or lifts the holds on a commit.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::EnvArg;
 use crate::cli::deployment_request::find_environment_policy;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::{Action, Hold, Unlock};
+use crate::clock;
+use crate::domain::entry::{Action, Hold, StoredEntry, Unlock};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
-use crate::domain::name::ComponentName;
+use crate::domain::name::{ComponentName, Person};
 use crate::domain::state::Scope;
 use crate::domain::text::Line;
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
@@ -50,8 +54,10 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .as_ref()
         .map(|revision| workspace.resolve_commit(revision))
         .transpose()?;
+    let lock: RefCell<Option<Arc<StoredEntry>>> = RefCell::default();
     let appended =
         workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
+            lock.replace(find_lock(&env, snapshot, args.component.as_ref()));
             let holds =
                 commit.map_or(Ok(Vec::new()), |commit| find_holds(&env, snapshot, commit))?;
             let unlock = Unlock {
@@ -83,7 +89,38 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         (_, Some(component)) => format!("{component} in {} is unlocked.", env.name()),
         _ => format!("{} is unlocked.", env.name()),
     };
-    append_report::report_entry(ui, &sentence, &appended)
+    append_report::report_entry(ui, &sentence, &appended)?;
+    if commit.is_none() {
+        report_foreign_lock(ui, lock.take().as_deref(), &appended.statement.by);
+    }
+    Ok(())
+}
+
+/// Returns the entry of the lock that is lifted.
+fn find_lock(
+    env: &EnvRef,
+    snapshot: &LedgerSnapshot<'_>,
+    component: Option<&ComponentName>,
+) -> Option<Arc<StoredEntry>> {
+    let state = snapshot.load_state(env.ledger(), &Scope::All).ok()?;
+    let env_state = env.state_in(&state);
+    let now = clock::now().max(snapshot.tip.chain.at);
+    env_state.lock(component, now).cloned()
+}
+
+/// Prints who had made a lock, and why, if another person has lifted it.
+fn report_foreign_lock(ui: &Ui, lock: Option<&StoredEntry>, by: &Person) {
+    let Some(statement) = lock.map(|lock| &lock.statement) else {
+        return;
+    };
+    if let Action::Lock(lock) = &statement.action
+        && statement.by != *by
+    {
+        ui.print_sentence(format_args!(
+            "It was locked by {}: \"{}\".",
+            statement.by, lock.reason
+        ));
+    }
 }
 
 /// Returns the holds on the contents that the components have at a commit.

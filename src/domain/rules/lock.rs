@@ -11,6 +11,7 @@ use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::Fact;
 use super::request_kind::{RequestKind, RequestKinds};
+use super::suggestions::find_unlockers;
 use crate::domain::entry::{Action, ComponentChange, Deployment, DeploymentKind, StoredEntry};
 use crate::domain::name::ComponentName;
 use crate::domain::state::OpenRun;
@@ -54,7 +55,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let mut violations = Vec::new();
     if let Some(lock) = env_state.lock(None, ctx.now).filter(blocks) {
         violations.push(
-            refuse_locked(&environment_label, lock)
+            refuse_locked(ctx, &environment_label, lock)
                 .remedy(format!("git deploy unlock {environment_label}")),
         );
     }
@@ -67,7 +68,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         let lock = env_state.lock(Some(component), ctx.now);
         if let Some(lock) = lock.filter(blocks) {
             let object = format!("{component} in {environment_label}");
-            violations.push(refuse_locked(&object, lock).remedy(format!(
+            violations.push(refuse_locked(ctx, &object, lock).remedy(format!(
                 "git deploy unlock {environment_label} --component {component}"
             )));
         }
@@ -151,20 +152,30 @@ fn is_by_person(ctx: &Context<'_>, lock: &StoredEntry) -> bool {
         .is_none_or(|spec| !spec.machine)
 }
 
-fn refuse_locked(object: &str, lock: &StoredEntry) -> Check {
+/// Refuses a deployment because of a lock. Others may unlock, too, but whoever made the lock knows
+/// whether its reason still holds, so that person is asked first.
+fn refuse_locked(ctx: &Context<'_>, object: &str, lock: &StoredEntry) -> Check {
     let statement = &lock.statement;
     let (reason, until) = match &statement.action {
         Action::Lock(it) => (it.reason.as_str(), it.until),
         _ => ("", None),
     };
     let until = until.map_or_else(String::new, |until| format!(" until {until}"));
-    Check::fail(
+    let check = Check::fail(
         Rule::Lock,
         format!(
             "{object} is locked by {} since {}{until}: {reason}",
             statement.by, statement.at
         ),
-    )
+    );
+    let is_reader = ctx.statement.is_some_and(|it| it.by == statement.by);
+    let unlockers = ctx.environment().map(|it| find_unlockers(ctx, it));
+    match unlockers {
+        Ok(unlockers) if !is_reader && unlockers.contains(&statement.by) => {
+            check.remedy_by([statement.by.clone()])
+        }
+        _ => check,
+    }
 }
 
 #[cfg(test)]
