@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::key_lookup::has_default_keys;
 use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::id::Oid;
 use crate::domain::policy::suggest_nearest;
@@ -108,6 +109,11 @@ pub fn explain_key_error(file: &Path, error: KeyError) -> CliError {
             &["repeat the command (GIT_DEPLOY_PASSWORD is used if set)".to_owned()]
         }
         KeyError::Exposed { .. } => &[format!("chmod 600 {}", file.display())],
+        // With another key, a new one would have to be listed in the policy first.
+        KeyError::Missing if has_default_keys() => &[
+            "git deploy key list".to_owned(),
+            "git config deploy.key FILE".to_owned(),
+        ],
         KeyError::Missing => &[
             format!("git deploy key new {}", file.display()),
             "git config deploy.key FILE".to_owned(),

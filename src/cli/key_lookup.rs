@@ -61,7 +61,7 @@ pub fn find_source(repository: Option<&Repository>) -> Result<KeySource, CliErro
         return Ok(KeySource::Program(program.into()));
     }
     if let Some(file) = read_setting(repository, KEY_SETTING)? {
-        return Ok(KeySource::File(file.into()));
+        return Ok(KeySource::File(resolve_key_file(repository, &file)));
     }
     Ok(default_key_path()
         .filter(|file| file.exists())
@@ -254,7 +254,7 @@ pub fn open_signer(repository: &Repository) -> Result<Signer, CliError> {
         return Ok(Signer::from_program(PathBuf::from(program), key));
     }
     let file = match read(KEY_SETTING)? {
-        Some(file) => PathBuf::from(file),
+        Some(file) => resolve_key_file(Some(repository), &file),
         None => default_key_path()
             .filter(|file| file.exists())
             .ok_or_else(|| {
@@ -287,6 +287,28 @@ fn open_variable(environment: &SigningEnv) -> Result<Option<Signer>, CliError> {
             failure
         }
     })
+}
+
+/// Returns the file that `deploy.key` names. As in git's own settings, a leading `~/` is the home folder,
+/// and a relative path starts at the top of the work tree, wherever the command runs.
+pub fn resolve_key_file(repository: Option<&Repository>, text: &str) -> PathBuf {
+    if let Some(rest) = text.strip_prefix("~/")
+        && let Some(home) = std::env::var_os("HOME").filter(|home| !home.is_empty())
+    {
+        return PathBuf::from(home).join(rest);
+    }
+    match repository.map(|it| it.work_dir().unwrap_or(it.common_dir())) {
+        Some(folder) => folder.join(text),
+        None => PathBuf::from(text),
+    }
+}
+
+/// Returns whether there is a key in the folder of the default key.
+pub fn has_default_keys() -> bool {
+    let folder = default_key_path().and_then(|file| file.parent().map(Path::to_path_buf));
+    let files = folder.and_then(|folder| std::fs::read_dir(folder).ok());
+    let mut names = files.into_iter().flatten().flatten();
+    names.any(|file| file.path().extension().is_some_and(|it| it == "key"))
 }
 
 /// Returns the path of the default key file. Returns `None` without a home folder.

@@ -4,7 +4,6 @@
 //! Nothing here uses the network, or opens a secret key other than the one in `GIT_DEPLOY_KEY`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::ledger_problems::{describe_problem, report_junk, suggest_fixes};
@@ -229,7 +228,7 @@ pub fn identify_user(workspace: &Workspace) -> Option<Person> {
         .and_then(|text| key_lookup::read_signer_key(&text).ok());
     let key_file = || {
         read(key_lookup::KEY_SETTING)
-            .map(PathBuf::from)
+            .map(|file| key_lookup::resolve_key_file(Some(repository), &file))
             .or_else(key_lookup::default_key_path)
     };
     let key = variable_key().or(signer_key);

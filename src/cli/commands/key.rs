@@ -120,6 +120,7 @@ fn create_key(args: &NewArgs, ui: &Ui) -> Result<(), CliError> {
         "The secret key is in {}. Keep a backup in a safe place.",
         file.display()
     ));
+    warn_if_tracked(ui, &file);
     if default_key_path().as_ref() != Some(&file) {
         let file = std::path::absolute(&file).unwrap_or(file);
         ui.eprint(format_args!(
@@ -128,6 +129,32 @@ fn create_key(args: &NewArgs, ui: &Ui) -> Result<(), CliError> {
         ));
     }
     Ok(())
+}
+
+/// Warns if a new secret key is in a work tree, where `git add` would take it.
+fn warn_if_tracked(ui: &Ui, file: &Path) {
+    let Ok(repository) = open_repository() else {
+        return;
+    };
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let (Some(folder), Ok(file)) = (repository.work_dir(), file.canonicalize()) else {
+        return;
+    };
+    let Some(path) = folder
+        .canonicalize()
+        .ok()
+        .and_then(|folder| Some(file.strip_prefix(folder).ok()?.to_owned()))
+    else {
+        return;
+    };
+    let arguments = ["--quiet", "--", &path.to_string_lossy()];
+    let checked = repository.git("check-ignore").args(arguments).run();
+    if checked.is_ok_and(|output| output.code == Some(1)) {
+        ui.eprint_sentence(format_args!(
+            "warning: {} is in the work tree and not ignored: git add would publish the secret key. Move it, or add it to .gitignore.",
+            path.display()
+        ));
+    }
 }
 
 fn print_key(ui: &Ui) -> Result<(), CliError> {
