@@ -30,7 +30,7 @@ use crate::git::repo::Repository;
 /// The refspec that fetches ledgers without accepting them.
 pub const LEDGER_REFSPEC: &str = "+refs/deploy/*:refs/deploy-incoming/*";
 /// The ref that holds the fetched notes. Notes of other kinds in the clone are not changed.
-pub(super) const NOTES_INCOMING: &str = "refs/deploy-incoming-notes/deploy";
+pub const NOTES_INCOMING: &str = "refs/deploy-incoming-notes/deploy";
 /// The refspec that fetches the notes. It is a pattern because git fails to fetch a single ref
 /// that the remote does not have.
 const NOTES_REFSPEC: &str = "+refs/notes/deploy*:refs/deploy-incoming-notes/deploy*";

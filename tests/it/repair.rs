@@ -346,3 +346,33 @@ fn entries_that_an_audit_rejects_are_not_restored() {
     assert!(run.words_of_err().contains(rejected), "{run}");
     assert_eq!(server.rev("refs/deploy/dev"), valid, "{run}");
 }
+
+/// A clone that lacks an entry which the notes name does not restore its older tip: it names the entry,
+/// and a clone that has it repairs.
+#[test]
+fn clones_that_lack_entries_do_not_repair() {
+    let world = World::new();
+    let project = on_a_forge(&world);
+    let [first, second] = ["~1", ""].map(|it| project.server.rev(&format!("refs/deploy/dev{it}")));
+    project.push("api/x", "three\n");
+    project.ci.deploy(&["record", "dev", "--all"]).ok();
+    let newest = project.server.rev("refs/deploy/dev");
+    let rewind = ["update-ref", "refs/deploy/dev", &first];
+    project.server.git(&rewind).ok();
+    for arguments in [&["repair", "--yes"][..], &["repair", "--dry-run"]] {
+        let refused = project.bob.deploy(arguments).fails(1);
+        let reason = format!(
+            "the notes cover dev@{} ({newest}), which this clone lacks",
+            &newest[..10]
+        );
+        assert!(refused.words_of_err().contains(&reason), "{refused}");
+        assert_eq!(project.server.rev("refs/deploy/dev"), first);
+    }
+    project.ci.deploy(&["repair", "--yes"]).ok();
+    assert_eq!(project.server.rev("refs/deploy/dev"), newest);
+    // If no clone has the entry any more, a person decides to go on without it.
+    project.server.git(&rewind).ok();
+    let restored = project.bob.deploy(&["repair", "--drop-newer", "--yes"]);
+    restored.ok();
+    assert_eq!(project.server.rev("refs/deploy/dev"), second);
+}

@@ -4,7 +4,11 @@
 //! The command is meant for forges that do not run git-deploy's hooks. There, every client detects
 //! a push that bypasses the rules, and any client can repair it.
 
+mod newer_entries;
+
 use std::collections::BTreeMap;
+
+use newer_entries::require_newest;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,6 +25,7 @@ use crate::domain::text::sanitize;
 use crate::domain::verdict::CheckResult;
 use crate::git::Repository;
 use crate::git::remote::PushOutcome;
+use crate::ledger::Project;
 use crate::ledger::audit::{self, AuditPlan};
 use crate::ledger::notes_sync::sync_notes;
 use crate::ledger::sync::{LedgerProblem, SyncError, sync};
@@ -32,7 +37,9 @@ const MAX_SUBJECT: usize = 200;
 ///
 /// Pushes the last valid tip of each damaged ledger. Entries that the valid tip does not contain
 /// are kept in this clone under refs/deploy-set-aside/, and are listed so that their authors can
-/// write them again. For remotes without git-deploy's hooks.
+/// write them again. Run it in the clone with the newest entries, such as that of the last deployer: it
+/// is refused in a clone that lacks entries which the notes or other ledgers name. For remotes without
+/// git-deploy's hooks.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -42,6 +49,11 @@ pub struct Args {
     /// Show what would be restored, and push nothing
     #[arg(long)]
     dry_run: bool,
+    /// Restore the entries of this clone even if the notes or other ledgers name newer ones
+    ///
+    /// Only if no clone has the newer entries any more: they are lost for good.
+    #[arg(long)]
+    drop_newer: bool,
 }
 
 /// One ledger to restore.
@@ -107,7 +119,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         }
         Err(error) => return Err(append_error::explain_sync_error(ui, error)),
     };
-    let document = plan_repairs(&repository, remote, &problems, args.dry_run, ui)?;
+    let document = plan_repairs(&repository, remote, &problems, args, ui)?;
     print_plan(&document, &repository, ui);
     if !args.dry_run && !document.ledgers.is_empty() {
         restore_all(&document, &repository, ui)?;
@@ -124,12 +136,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 ///
 /// # Errors
 ///
-/// Fails if the audit of this clone rejects an entry that would be restored.
+/// Fails if the audit of this clone rejects an entry that would be restored, or if this clone lacks newer
+/// entries.
 fn plan_repairs(
     repository: &Repository,
     remote: String,
     problems: &[LedgerProblem],
-    dry_run: bool,
+    args: &Args,
     ui: &Ui,
 ) -> Result<RepairDocument, CliError> {
     let (repairable, others): (Vec<_>, Vec<_>) = problems
@@ -141,7 +154,10 @@ fn plan_repairs(
         .filter_map(|problem| plan_repair(repository, problem).transpose())
         .collect::<Result<Vec<_>, _>>()?;
     if !ledgers.is_empty() {
-        require_audited(repository, &ledgers)?;
+        let project = require_audited(repository, &ledgers)?;
+        if !args.drop_newer {
+            require_newest(repository, &project, &ledgers)?;
+        }
     }
     let mut left: Vec<LeftRef> = others
         .iter()
@@ -159,7 +175,7 @@ fn plan_repairs(
     }));
     Ok(RepairDocument {
         remote,
-        dry_run,
+        dry_run: args.dry_run,
         ledgers,
         left,
     })
@@ -167,7 +183,12 @@ fn plan_repairs(
 
 /// Requires that an audit of this clone accepts the tips to restore. A clone can hold entries that
 /// git fetched and nothing verified.
-fn require_audited(repository: &Repository, ledgers: &[RepairedLedger]) -> Result<(), CliError> {
+///
+/// Returns the project.
+fn require_audited(
+    repository: &Repository,
+    ledgers: &[RepairedLedger],
+) -> Result<Project, CliError> {
     let cannot_audit = "cannot audit this clone, so nothing was restored";
     let tips = repository
         .tips()
@@ -193,7 +214,7 @@ fn require_audited(repository: &Repository, ledgers: &[RepairedLedger]) -> Resul
         .flat_map(|it| it.findings.iter().map(move |finding| (&it.ledger, finding)))
         .find(|(_, finding)| finding.outcome == CheckResult::Fail);
     match rejected {
-        None => Ok(()),
+        None => Ok(project),
         Some((ledger, finding)) => Err(CliError::new(
             ErrorKind::Denied,
             format!(
