@@ -40,7 +40,7 @@ pub fn list_pending_approvals<'a>(
             .filter(is_usable)
             .cloned()
             .collect();
-        (approve.expires > now && !components.is_empty()).then(|| UnusedApproval {
+        (approve.expires > now && !components.is_empty()).then_some(UnusedApproval {
             approve,
             components,
             entry,

@@ -45,7 +45,8 @@ pub fn refuse_proposed_approval(
 }
 
 /// Returns whether a given approval can no longer count for any deployment: the content of a component
-/// is missing or on hold, the commit is behind what runs or gone, or the approver may not approve it. Returns `false` if that cannot be determined.
+/// is missing or on hold, the commit is behind what runs or gone, or the approver may not approve it.
+/// Returns `false` if that cannot be determined.
 #[expect(clippy::too_many_arguments)]
 pub fn is_without_effect(
     gatherer: &FactGatherer<'_>,

@@ -206,6 +206,7 @@ fn suggestions_of_wrapped_commands_are_accepted() {
     let bad = world.path().join("home/bad");
     let record = ["record", "dev", "--component", "web", "--", "./web.sh"];
     project.ci.deploy(&record).ok();
+    project.ci.deploy(&["run", "dev", "--yes"]).ok();
     let unchanged = project.ci.deploy(&["record", "dev", "--", "./web.sh"]).ok();
     assert!(
         unchanged
@@ -282,7 +283,11 @@ fn approvals_of_one_component() {
         "{again}"
     );
     assert_eq!(tip(), before);
-    let status = project.ci.deploy(&["status", "prod", "--json"]).ok().json();
+    let status = project
+        .bob
+        .deploy(&["status", "prod", "--json"])
+        .ok()
+        .json();
     let approvals = status["environments"][0]["approvals"].as_array().unwrap();
     let by: Vec<_> = approvals
         .iter()

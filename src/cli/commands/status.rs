@@ -250,9 +250,14 @@ impl StatusReader<'_> {
         };
         let policy = &self.workspace.policy;
         let attention = Attention::read(
-            policy, state, self.gatherer, self.now, &is_shown, &can_count,
+            policy,
+            state,
+            self.gatherer,
+            self.now,
+            &is_shown,
+            &can_count,
         )
-            .context(ErrorKind::CannotTell, "cannot read what needs attention")?;
+        .context(ErrorKind::CannotTell, "cannot read what needs attention")?;
         let mut not_deployed = list_not_deployed(policy, state, &components);
         not_deployed.retain(|it| is_shown(it));
         let mut renamed = read_context::find_renamed(policy, state);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::cli::pending_approvals::{UnusedApproval, list_pending_approvals};
 use crate::domain::entry::{
-    ApprovalPurpose, Approve, ComponentResult, Deployment, DeploymentKind, Outcome, Statement, StoredEntry,
+    ApprovalPurpose, Approve, ComponentResult, Deployment, DeploymentKind, Outcome, Statement,
+    StoredEntry,
 };
 use crate::domain::id::Content;
 use crate::domain::name::ComponentName;
