@@ -17,7 +17,7 @@ use crate::domain::entry::{
 };
 use crate::domain::id::{CommitId, Content, EntryId, Oid, PublicKey, RunId};
 use crate::domain::policy::Policy;
-use crate::domain::rules::{AuthoredCommit, Fact};
+use crate::domain::rules::AuthoredCommit;
 use crate::domain::state::{State, fold};
 use crate::domain::time::{Span, Time};
 
@@ -26,13 +26,13 @@ use crate::domain::time::{Span, Time};
 pub(crate) const PEOPLE: [&str; 7] = ["alice", "bob", "carol", "dana", "erin", "ci", "cd"];
 
 /// Returns the authors of new commits: these people of [`PEOPLE`], by the commit 1.
-pub(crate) fn authored_by(names: &[&str]) -> Option<Fact<BTreeMap<String, AuthoredCommit>>> {
+pub(crate) fn authored_by(names: &[&str]) -> BTreeMap<String, AuthoredCommit> {
     let authored = |name: &&str| {
         let (commit, subject) = (commit(1), "Change it".to_owned());
         let authored = AuthoredCommit { commit, subject };
         (format!("{name}@example.com"), authored)
     };
-    Some(Ok(names.iter().map(authored).collect()))
+    names.iter().map(authored).collect()
 }
 
 /// Returns the key of a person. Different names have different keys.

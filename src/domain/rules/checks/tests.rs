@@ -182,7 +182,7 @@ fn reviews() {
     let policy = TESTED.replace("checks = [\"test-result\"]", "checks = [\"change-review\"]");
     let case = |who: &'static str, unresolved| {
         let mut case = self::case(&policy, vec![(who, review(unresolved))]);
-        case.facts.authors = authored_by(&["bob"]);
+        case.facts.authors = Some(Ok(authored_by(&["bob"])));
         case
     };
     case("carol", 0).passes(Rule::Checks);
