@@ -41,6 +41,7 @@ mod projections;
 mod promoted_commits;
 mod read_context;
 mod repository;
+mod required_program;
 mod revision;
 mod rollback_targets;
 mod run_details;

@@ -178,8 +178,25 @@ fn exit_codes_tell_refused_waiting_unknown_and_failed_apart() {
     nothing_ran(2, &["dev", "--no-verify"], "cannot be used with");
     nothing_ran(2, &["dev", "--verification", "db=passed"], "db");
     project.ci.repo.write("plain.sh", SCRIPT);
+    for (name, first_line) in [
+        ("nope.sh", "#!/nope/sh"),
+        ("env.sh", "#!/usr/bin/env no-such-program"),
+        ("windows.sh", "#!/bin/sh\r"),
+    ] {
+        project
+            .ci
+            .repo
+            .write(name, &format!("{first_line}\necho\n"));
+        project.ci.repo.run("chmod", &["+x", name]).ok();
+    }
     for (command, words) in [
-        (&["./plain.sh"][..], "chmod +x ./plain.sh"),
+        (
+            &["./nope.sh"][..],
+            "no program /nope/sh, which its first line names",
+        ),
+        (&["./env.sh"], "no program no-such-program"),
+        (&["./windows.sh"], "sed -i.bak 's/\\r$//' ./windows.sh"),
+        (&["./plain.sh"], "chmod +x ./plain.sh"),
         (&["deploy.sh"], "./deploy.sh"),
         (&["./missing"], "there is no command"),
         (&["missing-program"], "there is no command"),

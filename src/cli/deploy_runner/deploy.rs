@@ -28,6 +28,7 @@ impl DeployRunner<'_> {
             return self.ui.confirm("Continue?").map(drop);
         }
         let preparation = Preparation::new(self, &deployment)?;
+        self.require_scripts(&preparation, &deployment)?;
         let planning = DeploymentProgress::for_planning(self.ui, preparation.name_width);
         let command_env = self.command_env(&preparation, None)?;
         let step_runner = StepRunner {

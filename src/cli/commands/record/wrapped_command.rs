@@ -4,10 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
-
-use rustix::fs::{Access, access};
+use std::path::PathBuf;
 
 use super::args::Args;
 use super::requested_deployment::{build_recorded_deployment, refuse_unmarked_start};
@@ -16,6 +13,7 @@ use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{
     ComponentPlans, DeployRunner, Preparation, StartedRun, explain_config_change, report_recorded,
 };
+use crate::cli::required_program::require_program;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::command_line::quote_word;
@@ -60,7 +58,9 @@ pub(super) fn run_command(
     env: &EnvRef,
     commit: CommitId,
 ) -> Result<(), CliError> {
-    require_program(&args.command)?;
+    let program = args.command.first().map(OsString::as_os_str);
+    let search_path = env::var_os("PATH").unwrap_or_default();
+    require_program(program.unwrap_or_default(), &search_path, None)?;
     let (person, _) = workspace.find_current_signer()?;
     let options = RunOptions::default();
     let metadata = &args.deployment.metadata;
@@ -330,32 +330,4 @@ fn build_failed_results(deployment: &Deployment) -> Result<Vec<RecordedResult>, 
     };
     outcome::resolve_results(&deployment.components, &report)
         .context(ErrorKind::CannotTell, "cannot record the failure")
-}
-
-/// Fails if the program cannot be executed, before anything is recorded: a typing error must not be
-/// recorded as a failed deployment.
-fn require_program(command: &[OsString]) -> Result<(), CliError> {
-    let program = command.first().map(OsString::as_os_str).unwrap_or_default();
-    let is_executable = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
-    let found = if program.as_bytes().contains(&b'/') {
-        is_executable(Path::new(program))
-    } else {
-        let path = env::var_os("PATH").unwrap_or_default();
-        env::split_paths(&path).any(|folder| is_executable(&folder.join(program)))
-    };
-    if found {
-        return Ok(());
-    }
-    let name = program.display();
-    let path = Path::new(program);
-    let error = if path.is_file() && path.parent() != Some(Path::new("")) {
-        let error = CliError::new(ErrorKind::Usage, format!("{name} is not executable"));
-        error.hint(format!("chmod +x {name}"))
-    } else if path.is_file() && is_executable(path) {
-        let error = CliError::new(ErrorKind::Usage, format!("there is no command {name}"));
-        error.hint(format!("./{name}"))
-    } else {
-        CliError::new(ErrorKind::Usage, format!("there is no command {name}"))
-    };
-    Err(error)
 }
