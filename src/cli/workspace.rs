@@ -179,6 +179,9 @@ impl Workspace {
         Previewer {
             inputs: DeploymentInputs::default(),
             requested_by: None,
+            break_glass: None,
+            description: None,
+            ttl: None,
             repository: &self.repository,
             project: &self.project,
             remote: self.remote.as_deref(),
