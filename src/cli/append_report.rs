@@ -16,6 +16,7 @@ use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::text::{Description, Line};
 use crate::ledger::writer::{AppendOptions, AppendedEntry};
+use crate::view::announcement::Announcement;
 use crate::view::{result_text, wrap};
 
 /// How an entry is written: the options of every command that writes one.
@@ -64,6 +65,34 @@ pub(super) struct EntryDocument<'a> {
     statement: serde_json::Map<String, serde_json::Value>,
     /// The messages of the remote.
     messages: &'a [String],
+    /// What a person should know before the deployment, although no rule forbids it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    announcements: Vec<Announcement>,
+}
+
+/// That nothing was written: the document `git-deploy/unchanged/v1`.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UnchangedDocument<'a> {
+    /// The environment, which already has the content.
+    environment: &'a EnvName,
+    /// What a person should know, although no rule forbids it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    announcements: Vec<Announcement>,
+}
+
+/// Reports that nothing was written, because the environment already has the content.
+pub fn report_unchanged(ui: &Ui, environment: &EnvName) -> Result<(), CliError> {
+    if ui.json() {
+        let announcements = ui.announcements();
+        let document = UnchangedDocument {
+            environment,
+            announcements,
+        };
+        return ui.print_document("unchanged", &document);
+    }
+    ui.print_sentence(result_text::describe_unchanged(environment));
+    Ok(())
 }
 
 /// Prints the result of an append: `sentence` with the entry's name or, with `--json`, the document
@@ -102,6 +131,7 @@ pub fn report_entry(ui: &Ui, sentence: &str, appended: &AppendedEntry) -> Result
                 statement: serde_json::from_slice(&bytes)
                     .context(ErrorKind::CannotTell, "cannot print the entry")?,
                 messages: &appended.messages,
+                announcements: ui.announcements(),
             },
         );
     }

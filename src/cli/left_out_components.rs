@@ -10,6 +10,7 @@ use crate::ledger::writer::LedgerSnapshot;
 use crate::run::build_deployment::{
     DeploymentSpec, LeftOut, Selection, list_left_out, list_removed_components,
 };
+use crate::view::check::LeftOutComponent;
 use crate::view::grouping::list_or_count;
 
 /// The components that a run leaves out.
@@ -49,6 +50,12 @@ impl LeftOutReport {
             ui.eprint_sentence(format_args!("{component}."));
         }
         Ok(())
+    }
+
+    /// Returns the components in the form of a document.
+    pub fn to_documents(&self) -> Vec<LeftOutComponent> {
+        let components = self.components.get();
+        components.into_iter().flatten().map(Into::into).collect()
     }
 
     /// Checks, after a successful deployment, that it left no component out.

@@ -258,7 +258,7 @@ fn report_usage_error(error: &clap::Error) -> ExitCode {
         });
         // If this fails, the text above has the same information.
         let _ = failure
-            .to_document()
+            .to_document(Vec::new())
             .map(|body| ui.print_document("error", &body));
     }
     ErrorKind::Usage.into()

@@ -158,7 +158,7 @@ impl Workspace {
 
     /// Prints which ledgers are left out because their refs are not verified, and how to fix that.
     fn warn_about_unverified(&self, ui: &Ui) {
-        report_misnamed(&self.repository, ui);
+        report_misnamed(ui, &self.repository.find_misnamed_ledger_refs());
         for problem in self.unverified_ledgers() {
             ui.eprint_warning(describe_local_problem(problem));
         }
@@ -179,6 +179,9 @@ impl Workspace {
         Previewer {
             inputs: DeploymentInputs::default(),
             requested_by: None,
+            break_glass: None,
+            description: None,
+            ttl: None,
             repository: &self.repository,
             project: &self.project,
             remote: self.remote.as_deref(),

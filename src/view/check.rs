@@ -5,6 +5,7 @@ use anstyle::Style;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::announcement::Announcement;
 use super::symbols::Mark;
 use super::undeclared::UndeclaredRemark;
 use super::{result_text, verdict, wrap};
@@ -32,6 +33,8 @@ pub struct DeploymentCheck<'a> {
     pub left_out: &'a [LeftOut],
     /// The components that run but that the policy no longer has.
     pub undeclared: &'a [ComponentName],
+    /// What was announced about the deployment.
+    pub announcements: Vec<Announcement>,
 }
 
 /// The body of the document.
@@ -54,6 +57,9 @@ pub struct CheckDocument {
     /// The components that run but are no longer declared in the policy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undeclared: Vec<ComponentName>,
+    /// What a person should know before the deployment, although no rule forbids it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub announcements: Vec<Announcement>,
     /// `decision`, and `checks`: one for each rule, with its outcome, the reason and the next command.
     #[serde(flatten, serialize_with = "verdict::serialize")]
     #[schemars(with = "verdict::VerdictDocument<'_>")]
@@ -108,6 +114,7 @@ pub fn to_document(check: &DeploymentCheck<'_>) -> CheckDocument {
         components: check.deployment.components.iter().map(component).collect(),
         left_out: check.left_out.iter().map(Into::into).collect(),
         undeclared: check.undeclared.to_vec(),
+        announcements: check.announcements.clone(),
         verdict: check.verdict.clone(),
     }
 }

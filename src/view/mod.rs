@@ -4,6 +4,7 @@
 //! Text contains colour codes, which the caller may remove. The words must therefore be clear
 //! without colours.
 
+pub mod announcement;
 pub mod attestation_text;
 pub mod audit;
 pub mod check;

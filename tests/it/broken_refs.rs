@@ -245,7 +245,10 @@ fn files_with_names_that_git_does_not_allow() {
             write(&file, "");
             for command in [&["status"][..], &["record", "dev", "--all"], &["sync"]] {
                 let run = clone.deploy(command).ok();
-                assert_eq!(removals(&run.err()).len(), 1, "{row}: {run}");
+                // Only a fetch meets the names of other refs, so only it pays for listing them all.
+                let is_named = folder.starts_with("refs/deploy") || command == ["sync"];
+                let count = removals(&run.err()).len();
+                assert_eq!(count, usize::from(is_named), "{row}: {run}");
             }
             let run = clone.deploy(&["sync"]);
             clone

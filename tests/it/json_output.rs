@@ -20,6 +20,8 @@ fn every_kind_is_printed() {
         "key show",
         "key list",
         "record dev",
+        "record dev",
+        "record stage --dry-run --json -- true",
         "status",
         "log",
         "show",
@@ -43,7 +45,9 @@ fn every_kind_is_printed() {
         "show nothing",
     ] {
         let mut words: Vec<&str> = command.split(' ').collect();
-        words.push("--json");
+        if !words.contains(&"--json") {
+            words.push("--json");
+        }
         runs.push(alice.deploy(&words));
     }
     let root = alice.git(&["config", "deploy.root"]).ok().text();

@@ -68,6 +68,7 @@ mod terminal_prompts;
 mod terminal_width;
 mod terraform_plan;
 mod terraform_run;
+mod terraform_warnings;
 mod transcripts;
 mod transports;
 mod true_screens;

@@ -21,7 +21,7 @@ use crate::cli::append_report;
 use crate::cli::baseline::{self, BaselineCommits};
 use crate::cli::deploy_runner::{notify_refusal, report_recorded};
 use crate::cli::deployed_branch::state_branch;
-use crate::cli::deployment_notes::NotesOnce;
+use crate::cli::deployment_notes::{self, NotesOnce};
 use crate::cli::deployment_request::{find_dropped_environment, find_environment_policy};
 use crate::cli::projections::reconcile_after_entry;
 use crate::cli::workspace::Workspace;
@@ -50,6 +50,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     if rev.is_none() {
         refuse_implicit_commit(args, &name)?;
+        deployment_notes::report_uncommitted_changes(ui, &workspace);
     }
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     if !args.command.is_empty() {
@@ -106,8 +107,7 @@ fn record_deployment(
     let appended = match appended {
         // The environment already has this content, which is not an error.
         Err(_) if is_unchanged.get() => {
-            ui.print_sentence(result_text::describe_unchanged(env.name()));
-            return Ok(());
+            return append_report::report_unchanged(ui, env.name());
         }
         Err(error) => {
             if let Some(deployment) = drafted.take().filter(|_| !args.write.dry_run) {

@@ -13,6 +13,7 @@ use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
 use crate::cli::deployment_request::{self, find_environment_policy};
+use crate::cli::left_out_components::LeftOutReport;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::rollback_targets;
 use crate::cli::workspace::Workspace;
@@ -85,22 +86,26 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.metadata.requested_by.as_ref())
         .with_inputs(args.metadata.inputs.read(ui)?);
-    runner.deploy(&person, &|snapshot| {
-        let (policy, rules) = find_environment_policy(&env, snapshot)?;
-        let spec = DeploymentSpec {
-            env: &env,
-            rules,
-            commits: target.commits.clone(),
-            selection: target.selection.clone(),
-            kind: entry::DeploymentKind::Rollback,
-            destroy: false,
-            versions: BTreeMap::new(),
-            artifact: target.artifact.clone(),
-        };
-        let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
-        args.metadata.apply_to(&mut deployment, snapshot)?;
-        Ok(deployment)
-    })
+    runner.deploy(
+        &person,
+        &|snapshot| {
+            let (policy, rules) = find_environment_policy(&env, snapshot)?;
+            let spec = DeploymentSpec {
+                env: &env,
+                rules,
+                commits: target.commits.clone(),
+                selection: target.selection.clone(),
+                kind: entry::DeploymentKind::Rollback,
+                destroy: false,
+                versions: BTreeMap::new(),
+                artifact: target.artifact.clone(),
+            };
+            let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
+            args.metadata.apply_to(&mut deployment, snapshot)?;
+            Ok(deployment)
+        },
+        &LeftOutReport::default(),
+    )
 }
 
 /// The releases to which a rollback goes back.

@@ -30,15 +30,7 @@ impl DeployRunner<'_> {
     ) -> Result<Deployment, CliError> {
         let (deployment, verdict) = self.evaluate_rules(person, build, &ComponentPlans::new())?;
         self.print_changes(&deployment);
-        let snapshot = self.read_environment()?;
-        deployment_notes::report(
-            self.ui,
-            self.workspace,
-            snapshot.rules,
-            self.env.name(),
-            snapshot.state(),
-            &deployment,
-        );
+        self.announce(&deployment)?;
         // Neither a one-off command nor a deployment without changes has plans to wait for.
         match is_waiting_for_approvals(&verdict) {
             true if deployment.kind == entry::DeploymentKind::Exec => {
@@ -49,6 +41,21 @@ impl DeployRunner<'_> {
                 .require_allowed(&verdict, person, &deployment)
                 .map(|()| deployment),
         }
+    }
+
+    /// Announces what to know before the deployment.
+    fn announce(&self, deployment: &Deployment) -> Result<(), CliError> {
+        let snapshot = self.read_environment()?;
+        let (rules, state) = (snapshot.rules, snapshot.state());
+        deployment_notes::report(
+            self.ui,
+            self.workspace,
+            rules,
+            self.env.name(),
+            state,
+            deployment,
+        );
+        Ok(())
     }
 
     /// Checks the rules for a one-off command before its secrets are read, and so without its words.
@@ -86,6 +93,7 @@ impl DeployRunner<'_> {
         let (deployment, verdict) = self.evaluate_rules(person, build, &ComponentPlans::new())?;
         if deployment.changed().next().is_some() {
             self.print_changes(&deployment);
+            self.announce(&deployment)?;
         }
         if is_waiting_for_approvals(&verdict) {
             return Err(self.explain_missing_approvals(person, &deployment, verdict)?);

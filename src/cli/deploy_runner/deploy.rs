@@ -3,9 +3,11 @@
 use super::planning::add_plans;
 use super::preparation::Preparation;
 use super::runner::{BuildDeployment, ComponentPlans, DeployRunner, StartedRun};
+use crate::cli::left_out_components::LeftOutReport;
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::projections::reconcile_after_entry;
 use crate::cli::{CliError, ErrorKind, append_report};
+use crate::domain::entry::Deployment;
 use crate::domain::name::Person;
 use crate::domain::policy::NotifyEvent;
 use crate::domain::verdict::Verdict;
@@ -17,7 +19,12 @@ use crate::view::verdict::render_verdict;
 impl DeployRunner<'_> {
     /// Checks the rules, plans, asks the user, and runs the deployment until its finish entry is
     /// written.
-    pub fn deploy(&self, person: &Person, build: &BuildDeployment<'_>) -> Result<(), CliError> {
+    pub fn deploy(
+        &self,
+        person: &Person,
+        build: &BuildDeployment<'_>,
+        left_out: &LeftOutReport,
+    ) -> Result<(), CliError> {
         let deployment = self.check_rules(person, build)?;
         if deployment.components.is_empty() {
             return self.report_unchanged(build, &deployment);
@@ -54,8 +61,7 @@ impl DeployRunner<'_> {
         );
         let verdict = self.check_approvals(person, build, &deployment, &plans)?;
         if self.is_dry_run {
-            self.report_dry_run(&verdict);
-            return Ok(());
+            return self.report_dry_run(&deployment, &plans, verdict, left_out);
         }
         if !self.confirm("Continue?")? {
             return Err(CliError::new(ErrorKind::Denied, "nothing was deployed"));
@@ -66,15 +72,30 @@ impl DeployRunner<'_> {
         self.run_to_finish(preparation, &progress, &run, &plans)
     }
 
-    /// Prints the verdict of the rules on a deployment that was only tried.
-    fn report_dry_run(&self, verdict: &Verdict) {
-        for line in render_verdict(verdict, self.ui.width()) {
+    /// Prints the verdict of the rules on a deployment that was only tried or, with `--json`, the
+    /// document `plan`.
+    fn report_dry_run(
+        &self,
+        deployment: &Deployment,
+        plans: &ComponentPlans,
+        verdict: Verdict,
+        left_out: &LeftOutReport,
+    ) -> Result<(), CliError> {
+        for line in render_verdict(&verdict, self.ui.width()) {
             self.ui.print(line);
         }
         let name = self.env.name();
         self.ui.print_sentence(format_args!(
             "The rules allow it; nothing was deployed to {name}."
         ));
+        let mut commits = deployment.targets().map(|target| target.commit);
+        let Some(commit) = commits.next().filter(|_| self.ui.json()) else {
+            return Ok(());
+        };
+        let mut document = self.build_plan_view(commit, deployment, plans)?;
+        document.verdict = Some(verdict);
+        document.left_out = left_out.to_documents();
+        self.ui.print_document("plan", &document)
     }
 
     /// Applies the plans, verifies the result, rolls back failed components, writes the finish, and

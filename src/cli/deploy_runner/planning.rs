@@ -146,6 +146,7 @@ impl DeployRunner<'_> {
             commit,
             components,
             left_out: Vec::new(),
+            announcements: self.ui.announcements(),
             verdict: None,
             comparison: None,
         })

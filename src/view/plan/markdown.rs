@@ -26,6 +26,9 @@ const MIN_SECTION_BYTES: usize = 600;
 
 /// How much of what a rule says is shown.
 const MAX_DETAIL_CHARACTERS: usize = 500;
+/// The most warnings that are listed, and how much of each is shown.
+const MAX_LISTED_WARNINGS: usize = 10;
+const MAX_WARNING_CHARACTERS: usize = 200;
 /// The size reserved in each section for its tags and for the sentence about lines that are left out.
 const TAG_BYTES: usize = 200;
 
@@ -37,6 +40,7 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
         escape_code(&plans.commit.0.prefix(7))
     );
     write_table(plans, &mut out);
+    write_warnings(plans, &mut out);
     write_left_out(plans, &mut out);
     if let Some(verdict) = &plans.verdict {
         write_verdict(verdict, &mut out);
@@ -46,6 +50,30 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
     }
     write_sections(list_sections(plans), &mut out);
     out
+}
+
+/// Writes the failing checks and the warnings of the plans.
+fn write_warnings(plans: &DeploymentPlan, out: &mut String) {
+    let describe = |it: &ComponentPlan| {
+        let name = escape_code(it.component.as_str());
+        let warnings = it
+            .terraform
+            .iter()
+            .flat_map(TerraformChanges::list_warnings);
+        let line = |warning: String| {
+            let warning: String = warning.chars().take(MAX_WARNING_CHARACTERS).collect();
+            format!("- {name}: {}\n", escape_code(&warning))
+        };
+        warnings.map(line).collect::<Vec<_>>()
+    };
+    let mut lines: Vec<String> = plans.components.iter().flat_map(describe).collect();
+    if lines.is_empty() {
+        return;
+    }
+    let more = lines.len().saturating_sub(MAX_LISTED_WARNINGS);
+    lines.truncate(MAX_LISTED_WARNINGS);
+    lines.extend((more > 0).then(|| format!("- and {more} more\n")));
+    let _ = writeln!(out, "**Warnings:**\n\n{}", lines.concat());
 }
 
 /// Writes one sentence per component that the plans leave out.

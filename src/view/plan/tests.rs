@@ -63,6 +63,7 @@ fn plans(components: Vec<ComponentPlan>) -> DeploymentPlan {
         commit: COMMIT.parse().unwrap(),
         components,
         left_out: Vec::new(),
+        announcements: Vec::new(),
         verdict: None,
         comparison: None,
     }

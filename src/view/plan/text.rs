@@ -144,11 +144,10 @@ fn render_changes(component: &ComponentPlan, width: Option<usize>) -> Vec<String
         let text = format!("{} changed outside of terraform", terraform.drifted);
         lines.extend(wrap::wrap_hanging("        ", &text, width));
     }
-    if !terraform.failing_checks.is_empty() {
-        let yellow = AnsiColor::Yellow.on_default();
-        let head = format!("        {yellow}failing checks:{yellow:#} ");
-        let checks = terraform.failing_checks.join(", ");
-        lines.extend(wrap::wrap_hanging(&head, &checks, width));
+    let yellow = AnsiColor::Yellow.on_default();
+    let head = format!("        {yellow}warning:{yellow:#} ");
+    for warning in terraform.list_warnings() {
+        lines.extend(wrap::wrap_hanging(&head, &warning, width));
     }
     lines
 }

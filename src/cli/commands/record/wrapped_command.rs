@@ -84,7 +84,12 @@ pub(super) fn run_command(
     args.outcome.build_results(&deployment.components)?;
     if args.write.dry_run {
         ui.print_sentence("The rules allow it; the command was not run, and nothing was written.");
-        return Ok(());
+        let plan = runner.build_plan_view(commit, &deployment, &ComponentPlans::new())?;
+        return if ui.json() {
+            ui.print_document("plan", &plan)
+        } else {
+            Ok(())
+        };
     }
     let command = WrappedCommand::prepare(args, &runner, &deployment)?;
     runner.require_uninterrupted()?;
