@@ -31,6 +31,7 @@ mod key_lookup;
 mod ledger_problems;
 mod left_out_components;
 mod lfs_pointers;
+mod missing_emails;
 mod pending_approvals;
 mod placement;
 mod policy_edit;

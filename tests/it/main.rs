@@ -39,6 +39,7 @@ mod ledgers;
 mod log;
 mod man_pages;
 mod merge_buttons;
+mod missing_emails;
 mod mutations;
 mod notifications;
 mod pipelines;

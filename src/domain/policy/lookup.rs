@@ -12,8 +12,9 @@ use super::paths::{Coverage, FileOwnership, Paths, affects_checkout};
 use super::people::{KeyStatus, Members};
 use super::predicate::PredicateType;
 use super::refname::BranchName;
+use super::starter::{self, StarterPerson};
 use super::variables::{Secret, VarName};
-use super::{Policy, parse, starter};
+use super::{Policy, parse};
 use crate::domain::id::PublicKey;
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
 use crate::domain::text::fold_case;
@@ -40,10 +41,24 @@ impl Policy {
     /// and no key is given twice.
     pub fn starter(
         project: &ProjectName,
-        people: &[(Person, PublicKey)],
+        people: &[StarterPerson],
         environments: &[EnvName],
     ) -> String {
         starter::write_starter(project, people, environments)
+    }
+
+    /// Returns the people whose approval may count in an environment although they wrote the commits:
+    /// the policy has no address by which `prevent_self` could recognize them.
+    pub fn unrecognized_approvers<'e>(&self, environment: &'e Environment) -> BTreeSet<&'e Person> {
+        let requirements = environment.approvals.iter();
+        let approvers = requirements
+            .filter(|requirement| requirement.prevent_self.excludes_authors())
+            .flat_map(|requirement| requirement.by.persons());
+        let is_unrecognized = |person: &&Person| {
+            let listed = self.people.get(*person);
+            listed.is_some_and(|it| !it.machine && it.emails.is_empty())
+        };
+        approvers.filter(is_unrecognized).collect()
     }
 
     /// Returns the rules of an environment: its own, or those of the pattern that it matches

@@ -74,6 +74,7 @@ pub use placeholder::Placeholder;
 pub use predicate::PredicateType;
 pub use refname::{BranchName, refname_problem, replace_bad_characters};
 pub use shell_command::ShellCommand;
+pub use starter::StarterPerson;
 #[cfg(test)]
 pub use table::TextForm;
 pub use table::{KeyTable, TableKey, ValueForm};
