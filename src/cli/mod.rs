@@ -22,6 +22,7 @@ mod deployment_request;
 mod diagnostics;
 mod dropped_names;
 mod editor;
+mod entry_lookup;
 mod entry_name;
 mod error;
 mod expected_project;

@@ -61,6 +61,7 @@ mod server_adopt;
 mod server_check;
 mod several_environments;
 mod show;
+mod show_entry;
 mod status;
 mod status_attention;
 mod success_tags;
