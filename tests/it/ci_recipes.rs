@@ -68,7 +68,12 @@ fn ci_recipes_work() {
             .ok();
         let steps = steps(ci.name);
         let good = project.push("server", "well\n");
-        assert!(!ci.play(&project, &steps, "first"), "{}", ci.name);
+        assert_eq!(
+            ci.play(&project, &steps, "first"),
+            JobEnd::Success,
+            "{}",
+            ci.name
+        );
         let environments: &[&str] = if steps.iter().any(|step| step.contains("./deploy prod")) {
             &["dev", "prod"]
         } else {
@@ -76,7 +81,12 @@ fn ci_recipes_work() {
         };
         runs(&project, environments, &good);
         project.push("server", "broken\n");
-        assert!(ci.play(&project, &steps, "second"), "{}", ci.name);
+        assert_eq!(
+            ci.play(&project, &steps, "second"),
+            JobEnd::Failure,
+            "{}",
+            ci.name
+        );
         project.carol.deploy(&["sync"]).ok();
         let status = project.carol.deploy(&["status"]).ok().text();
         assert!(
@@ -84,6 +94,17 @@ fn ci_recipes_work() {
             "{}: {status}",
             ci.name
         );
+        // A cancelled job says nothing about the commit: the next job may deploy it.
+        let cancelled = project.push("server", "well, too\n");
+        let end = ci.play_until(&project, &steps, "third", JobEnd::Cancelled);
+        assert_eq!(end, JobEnd::Cancelled, "{}", ci.name);
+        assert_eq!(
+            ci.play(&project, &steps, "fourth"),
+            JobEnd::Success,
+            "{}",
+            ci.name
+        );
+        runs(&project, &["dev"], &cancelled);
         project.audited();
     }
 }
@@ -120,8 +141,20 @@ fn runs(project: &Project<'_>, environments: &[&str], commit: &str) {
 }
 
 impl Ci {
-    /// Plays the pipeline on main as it is; says whether it failed. After a failure only those steps go on that are for that.
-    fn play(&self, project: &Project<'_>, steps: &[String], folder: &str) -> bool {
+    /// Plays the pipeline on main as it is, and returns how it ended.
+    fn play(&self, project: &Project<'_>, steps: &[String], folder: &str) -> JobEnd {
+        self.play_until(project, steps, folder, JobEnd::Success)
+    }
+
+    /// Plays the pipeline on main as it is, and cancels it in place of the deployment if it is to end so.
+    /// After a failure or a cancellation only those steps go on that are for that.
+    fn play_until(
+        &self,
+        project: &Project<'_>,
+        steps: &[String],
+        folder: &str,
+        wanted: JobEnd,
+    ) -> JobEnd {
         let checkout = project.world.existing(folder, "ci");
         std::fs::create_dir(checkout.path()).unwrap();
         let url = project.server.url();
@@ -133,16 +166,23 @@ impl Ci {
         ] {
             checkout.run("sh", &["-c", command]).ok();
         }
-        let mut failed = false;
+        let mut end = JobEnd::Success;
         for step in steps {
-            if failed == step.contains("--failed") {
-                let run = self.step(project, &checkout, step, failed);
-                let expected = step.starts_with("./deploy") || run.succeeded();
-                assert!(expected, "{}: {run}", self.name);
-                failed |= !run.succeeded();
+            if end != JobEnd::of_step(step) {
+                continue;
+            }
+            if step.starts_with("./deploy") && wanted == JobEnd::Cancelled {
+                end = JobEnd::Cancelled;
+                continue;
+            }
+            let run = self.step(project, &checkout, step, end);
+            let expected = step.starts_with("./deploy") || run.succeeded();
+            assert!(expected, "{}: {run}", self.name);
+            if !run.succeeded() {
+                end = JobEnd::Failure;
             }
         }
-        failed
+        end
     }
 
     fn step<'w>(
@@ -150,7 +190,7 @@ impl Ci {
         project: &Project<'w>,
         checkout: &Repo<'w>,
         step: &str,
-        failed: bool,
+        end: JobEnd,
     ) -> Run<'w> {
         let root = &project.alice.repo;
         let root = root.git(&["config", "deploy.root"]).ok().text();
@@ -161,9 +201,34 @@ impl Ci {
             .env("CI", "true")
             .env("GIT_DEPLOY_KEY", key)
             .env("DEPLOY_ROOT", root);
-        command.env("CI_JOB_STATUS", if failed { "failed" } else { "success" });
+        let status = match end {
+            JobEnd::Success => "success",
+            JobEnd::Failure => "failed",
+            JobEnd::Cancelled => "canceled",
+        };
+        command.env("CI_JOB_STATUS", status);
         command.envs(self.variables.iter().copied());
         Run::of(project.world, &mut command)
+    }
+}
+
+/// How a job ends, or the ends after which a step runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum JobEnd {
+    Success,
+    Failure,
+    Cancelled,
+}
+
+impl JobEnd {
+    fn of_step(step: &str) -> Self {
+        if step.contains("--failed") {
+            Self::Failure
+        } else if step.contains("git deploy abort") {
+            Self::Cancelled
+        } else {
+            Self::Success
+        }
     }
 }
 
