@@ -359,6 +359,11 @@ fn an_interrupted_command_is_recorded_as_what_it_was() {
     project.bob.deploy(&["sync"]).ok();
     let log = project.bob.deploy(&["log", "dev", "--json"]).ok().json();
     assert_eq!(log["entries"][0]["result"], "cancelled");
+    let status = project.bob.deploy(&["status", "dev"]).ok();
+    assert!(
+        status.text().contains("deployment was cancelled"),
+        "{status}"
+    );
     let check = project.bob.deploy(&["check", "dev"]).fails(1);
     assert!(check.text().contains("was cancelled"), "{check}");
     let unlock = check.text();

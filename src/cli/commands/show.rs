@@ -30,7 +30,7 @@ use crate::view::show::{
     self, CommitReport, EnvironmentRow, EvidenceRow, IncludedWith, RunRow, RunState,
 };
 
-/// Show the path of a commit to production, or an entry of a ledger
+/// Show the path of a commit to production, or a ledger entry
 ///
 /// Shows builds, tests, where the commit was deployed, itself or inside another commit, and what
 /// blocks its next step. An entry is named as other commands print it: prod@3f2a9c1e77, or its id alone.

@@ -9,7 +9,7 @@ use super::environment::{Environment, PromotionMatch};
 use super::environment_words::Enforcement;
 use super::error::PolicyErrors;
 use super::paths::{Coverage, FileOwnership, Paths, affects_checkout};
-use super::people::{KeyStatus, Members};
+use super::people::KeyStatus;
 use super::predicate::PredicateType;
 use super::refname::BranchName;
 use super::starter::{self, StarterPerson};
@@ -45,20 +45,6 @@ impl Policy {
         environments: &[EnvName],
     ) -> String {
         starter::write_starter(project, people, environments)
-    }
-
-    /// Returns the people whose approval may count in an environment although they wrote the commits:
-    /// the policy has no address by which `prevent_self` could recognize them.
-    pub fn unrecognized_approvers<'e>(&self, environment: &'e Environment) -> BTreeSet<&'e Person> {
-        let requirements = environment.approvals.iter();
-        let approvers = requirements
-            .filter(|requirement| requirement.prevent_self.excludes_authors())
-            .flat_map(|requirement| requirement.by.persons());
-        let is_unrecognized = |person: &&Person| {
-            let listed = self.people.get(*person);
-            listed.is_some_and(|it| !it.machine && it.emails.is_empty())
-        };
-        approvers.filter(is_unrecognized).collect()
     }
 
     /// Returns the rules of an environment: its own, or those of the pattern that it matches
@@ -121,21 +107,6 @@ impl Policy {
                 .filter_map(|key| Some(self.person_of_key(key)?.0.clone()))
                 .collect(),
         }
-    }
-
-    /// Returns the people who may unlock an environment and lift its holds: its deployers and
-    /// approvers, and the admins. A machine may not.
-    pub fn unlockers(
-        &self,
-        environment: &Environment,
-        admins: BTreeSet<Person>,
-    ) -> BTreeSet<Person> {
-        let approvers = environment.approvals.iter().map(|it| &it.by);
-        let members = approvers.chain([&environment.deployers]);
-        let mut able = admins;
-        able.extend(members.flat_map(Members::persons).cloned());
-        able.retain(|person| !self.is_machine(person));
-        able
     }
 
     /// Checks whether this is a machine. A name that is not listed counts as one, so that no

@@ -36,6 +36,7 @@ mod placeholder;
 mod predicate;
 mod reader;
 mod refname;
+mod roles;
 mod roster;
 mod shell_command;
 mod starter;

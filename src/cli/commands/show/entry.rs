@@ -1,9 +1,10 @@
 //! `git deploy show ENTRY`: shows one entry of a ledger.
 
 use crate::cli::entry_lookup::FoundEntry;
+use crate::cli::run_details::mark_wrapped;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, read_context};
-use crate::view::log::{self, LogPage};
+use crate::view::log::{self, LogEntry, LogPage};
 
 /// Prints an entry as `log --all` does.
 pub(super) fn show_entry(
@@ -16,9 +17,14 @@ pub(super) fn show_entry(
         let entry = gatherer.history().entry(&found.ledger, found.id)?;
         let start = gatherer.history().start_of(&entry.statement)?;
         let start = start.as_ref().map(|entry| &entry.statement);
-        Ok(log::describe_entry(found.id, &entry.statement, start))
+        let described = log::describe_entry(found.id, &entry.statement, start);
+        let details = mark_wrapped(&gatherer, described.details, &entry.statement, start);
+        Ok(LogEntry {
+            details,
+            ..described
+        })
     };
-    let described = read().map_err(|error: crate::git::Error| error);
+    let described: crate::git::Result<LogEntry> = read();
     let described = described.context(ErrorKind::CannotTell, "cannot read the entry")?;
     let page = LogPage {
         entries: vec![described],
