@@ -17,6 +17,7 @@ use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::text::{Description, Line};
 use crate::ledger::writer::{AppendOptions, AppendedEntry};
 use crate::view::announcement::Announcement;
+use crate::view::grouping::list_alternatives;
 use crate::view::{result_text, wrap};
 
 /// How an entry is written: the options of every command that writes one.
@@ -167,15 +168,41 @@ pub fn report_holds(
     let rolled_back = rollback.map_or_else(BTreeSet::new, |rollback| {
         list_rolled_back(workspace, rollback, &results)
     });
+    let lifters = describe_lifters(workspace, name, &appended.statement.by);
     for commit in &result_text::list_commits_on_hold(&results) | &rolled_back {
+        let mut held = results
+            .iter()
+            .filter(|it| it.target.commit == commit)
+            .peekable();
+        let is_cancelled = held.peek().is_some()
+            && held.all(|it| appended.statement.was_cancelled(&it.target.component));
         let commit = commit.0.prefix(7);
-        let sentence = format!("{commit} stays on hold in {name} until a person lifts the hold");
+        let cause = if is_cancelled {
+            " because its deployment was cancelled and may be there in part,"
+        } else {
+            ""
+        };
+        let sentence =
+            format!("{commit} stays on hold in {name}{cause} until {lifters} lifts the hold");
         ui.print(ui.format_with_command(
             &sentence,
             &format!("git deploy unlock {name} --commit {commit}"),
         ));
     }
     rolled_back
+}
+
+/// Returns who may lift a hold: `a person`, or the names if the reader may not.
+fn describe_lifters(workspace: &Workspace, name: &EnvName, reader: &Person) -> String {
+    let policy = &workspace.policy;
+    let admins = policy.admins(&workspace.project.root_keys);
+    let environment = policy.environment(name);
+    let able = environment.map_or_else(BTreeSet::new, |it| policy.unlockers(it, admins));
+    if able.is_empty() || able.contains(reader) {
+        "a person".to_owned()
+    } else {
+        list_alternatives(&able)
+    }
 }
 
 /// Returns the commits that a person's rollback took out, and whose content is on hold now.

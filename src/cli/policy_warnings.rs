@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::dropped_names::find_dropped_names;
+use super::missing_emails::describe_missing_emails;
 use super::policy_file::ProposedPolicy;
 use super::read_context::read_environments;
 use super::unmatched_paths::{find_policy_commit, find_unmatched};
@@ -68,6 +69,8 @@ pub enum WarningKind {
     UnmatchedPath,
     /// A component loses a former name.
     DroppedName,
+    /// Approvers have no `emails`, so they could approve their own commits.
+    MissingEmails,
 }
 
 /// Finds all warnings about a proposal that replaces the policy `old`, with the files at the commit
@@ -95,6 +98,12 @@ pub fn find_policy_warnings(
         dropped
             .into_iter()
             .map(as_warning(WarningKind::DroppedName)),
+    );
+    let unrecognized = describe_missing_emails(new, new.all_environments());
+    warnings.extend(
+        unrecognized
+            .into_iter()
+            .map(as_warning(WarningKind::MissingEmails)),
     );
     Ok(warnings)
 }

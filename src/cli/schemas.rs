@@ -74,7 +74,10 @@ pub const KINDS: &[DocumentKind] = &[
     DocumentKind::new::<init::InitDocument>("init", "What was set up: `init`."),
     DocumentKind::new::<key::KeyDocument>("key", "A key: `key new`, `key show`."),
     DocumentKind::new::<key::KeysDocument>("keys", "The available keys: `key list`."),
-    DocumentKind::new::<view::log::LogPage>("log", "The history of the ledgers: `log`."),
+    DocumentKind::new::<view::log::LogPage>(
+        "log",
+        "The history of the ledgers: `log`; one entry: `show ENTRY`.",
+    ),
     DocumentKind::new::<notes::NotesDocument>(
         "notes-rebuild",
         "The result of rebuilding the notes: `notes rebuild`.",

@@ -9,6 +9,7 @@ use crate::cli::deployment_notes;
 use crate::cli::deployment_request::{require_ephemeral_for_ttl, select_to_change};
 use crate::cli::expected_project::report_missing_pin;
 use crate::cli::lfs_pointers::report_lfs_pointers;
+use crate::cli::missing_emails::describe_missing_emails;
 use crate::cli::promoted_commits::find_promoted_commits;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, read_context};
@@ -109,6 +110,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     deployment_notes::report(ui, &workspace, rules, &name, snapshot.state(), deployment);
     if rev.is_none() {
         deployment_notes::report_uncommitted_changes(ui, &workspace);
+    }
+    for sentence in describe_missing_emails(&workspace.policy, [rules]) {
+        ui.eprint_warning(sentence);
     }
     let mut undeclared = read_context::find_undeclared(&workspace.policy, snapshot.state());
     undeclared.retain(|name| !deployment.targets().any(|it| it.component == *name));

@@ -10,7 +10,8 @@ use crate::domain::entry::{self, Action, ApprovalPurpose, ComponentChange, Deplo
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::policy::NotifyEvent;
-use crate::domain::verdict::{Check, CheckResult, Decision, Rule, Verdict};
+use crate::domain::rules;
+use crate::domain::verdict::{CheckResult, Decision, Rule, Verdict};
 use crate::run::notify::Notice;
 use crate::view::{self, result_text, wrap};
 
@@ -315,12 +316,11 @@ fn is_waiting_for_approvals(verdict: &Verdict) -> bool {
         .iter()
         .filter(|check| check.outcome != CheckResult::Pass)
         .peekable();
-    let can_be_approved = |check: &Check| check.remedy.is_some() || !check.remedy_by.is_empty();
     missing.peek().is_some()
         && missing.all(|check| {
             check.rule == Rule::Approvals
                 && check.outcome == CheckResult::Fail
-                && can_be_approved(check)
+                && rules::can_be_approved(check)
         })
 }
 

@@ -1,6 +1,6 @@
 //! After a deployment: sends a notification, and builds the error of a failure.
 
-use super::preparation::explain_config_change;
+use super::preparation::{Preparation, explain_config_change};
 use super::runner::{DeployRunner, StartedRun};
 use crate::cli::{CliError, ErrorKind};
 use crate::domain::entry::{self, Outcome};
@@ -44,12 +44,35 @@ impl DeployRunner<'_> {
         });
     }
 
+    /// Returns whether each component that a deployment left in an unknown state ran a good release
+    /// before, so that a rollback leads out of that state.
+    pub(super) fn has_earlier_release(
+        &self,
+        preparation: &Preparation<'_>,
+        run: &StartedRun,
+        report: &RunReport,
+    ) -> bool {
+        let is_forward = matches!(
+            run.deployment.kind,
+            entry::DeploymentKind::Deploy | entry::DeploymentKind::Hotfix
+        );
+        let targets = preparation.find_rollback_targets(&run.deployment);
+        let results = report.results.iter();
+        let mut failed = results
+            .filter(|it| it.outcome == Outcome::Failed)
+            .peekable();
+        is_forward
+            && failed.peek().is_some()
+            && failed.all(|it| targets.contains_key(&it.component))
+    }
+
     /// Prints components that could not be rolled back, and returns the error of a run that did not
     /// succeed.
     pub(super) fn report_outcome(
         &self,
         kind: entry::DeploymentKind,
         report: &RunReport,
+        has_earlier_release: bool,
     ) -> Result<(), CliError> {
         for (component, why) in &report.not_rolled_back {
             self.ui
@@ -71,6 +94,7 @@ impl DeployRunner<'_> {
         let failures = report.list_failures();
         let subject = describe_deployment(kind, name);
         let message = match (&failures[..], self.cancellation.is_draining()) {
+            (_, true) if self.cancellation.is_killing() => format!("{subject} was cancelled"),
             (_, true) => format!("{subject} was interrupted"),
             ([], _) => format!("{subject} could not be completed"),
             (_, _) => format!("{subject} failed"),
@@ -89,6 +113,9 @@ impl DeployRunner<'_> {
         });
         Err(match kind {
             entry::DeploymentKind::Destroy => error.hint(format!("git deploy destroy {name}")),
+            _ if has_earlier_release => error
+                .hint(format!("git deploy rollback {name}"))
+                .hint(format!("git deploy status {name}")),
             _ => error.hint(format!("git deploy status {name}")),
         })
     }

@@ -108,13 +108,14 @@ impl DeployRunner<'_> {
         plans: &ComponentPlans,
     ) -> Result<(), CliError> {
         let (appended, mut report) = self.execute_run(&preparation, progress, run, plans)?;
+        let has_earlier_release = self.has_earlier_release(&preparation, run, &report);
         // Releases the work folders. If this run failed to create its environment, the environment is
         // destroyed below, which needs the same folders.
         drop(preparation);
         let (name, kind) = (self.env.name().as_str(), run.deployment.kind);
         append_report::report_entry(
             self.ui,
-            &result_text::summarize_deployment(name, kind, &appended.statement.component_results()),
+            &result_text::summarize_entry(name, kind, &appended.statement),
             &appended,
         )?;
         if self.is_failed_creation(run, &report) {
@@ -135,6 +136,6 @@ impl DeployRunner<'_> {
         if report.config_changed.is_none() {
             reconcile_after_entry(self.ui, self.workspace, self.env);
         }
-        self.report_outcome(kind, &report)
+        self.report_outcome(kind, &report, has_earlier_release)
     }
 }

@@ -1,11 +1,13 @@
 //! Makes the plans of a deployment, shows them, and checks that they are complete.
 
+use std::collections::BTreeMap;
+
 use super::preparation::Preparation;
 use super::runner::{ComponentPlans, DeployRunner, StartedRun};
 use crate::cli::lfs_pointers::report_lfs_pointers;
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::{CliError, ErrorKind};
-use crate::domain::command_line::component_options;
+use crate::domain::deploy_command::{COMMAND_PLACEHOLDER, DeployCommand};
 use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
@@ -213,27 +215,51 @@ impl DeployRunner<'_> {
             return Ok(());
         }
         let (component, key) = (&first.target.component, find_command_key(first));
-        Err(CliError::new(ErrorKind::Usage, format!("the policy has no {key} command for {component}: nothing was done"))
-            .hint(format!(
-                "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"
-            ))
-            .hint(self.record_command(deployment, first.target.commit)))
+        let error = CliError::new(
+            ErrorKind::Usage,
+            format!("the policy has no {key} command for {component}: nothing was done"),
+        );
+        Err(self.suggest_records(deployment, error)?.hint(format!(
+            "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"
+        )))
     }
 
-    /// Returns the command that records the changes of a deployment at one of its commits.
-    fn record_command(&self, deployment: &Deployment, commit: CommitId) -> String {
-        let flag = match deployment.kind {
-            DeploymentKind::Rollback => " --rollback",
-            _ => "",
-        };
-        let targets = deployment.changed().map(|change| &change.target);
-        let targets = targets.filter(|target| target.commit == commit);
-        let components = component_options(targets.map(|target| &target.component));
-        format!(
-            "git deploy record {} {}{flag}{components}",
-            self.env.name(),
-            commit.short()
-        )
+    /// Adds the commands that make the changes with a command that the policy does not have. If the
+    /// components were not deployed in this way before, also adds those that record what another
+    /// system did.
+    fn suggest_records(
+        &self,
+        deployment: &Deployment,
+        mut error: CliError,
+    ) -> Result<CliError, CliError> {
+        let snapshot = self.read_environment()?;
+        let mut groups: BTreeMap<(bool, CommitId), Vec<&ComponentName>> = BTreeMap::new();
+        for change in deployment.changed() {
+            let key = (change.is_removal(), change.target.commit);
+            let names = groups.entry(key).or_default();
+            names.push(&change.target.component);
+        }
+        for ((is_removal, commit), names) in groups {
+            let kind = if is_removal {
+                DeploymentKind::Destroy
+            } else {
+                deployment.kind
+            };
+            let command = DeployCommand::new(&self.workspace.policy, self.env.name())
+                .commit(commit)
+                .kind(kind)
+                .only(names)
+                .as_deployed_in(snapshot.state());
+            error = if command.own_command().is_some() {
+                error.hint(command.to_string())
+            } else {
+                let with_own = command.clone().with_command(COMMAND_PLACEHOLDER);
+                error
+                    .ask("with your own command", with_own.to_string())
+                    .ask("after another system did it", command.to_string())
+            };
+        }
+        Ok(error)
     }
 
     /// Checks that every plan that is needed now was made.

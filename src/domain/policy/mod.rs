@@ -36,6 +36,7 @@ mod placeholder;
 mod predicate;
 mod reader;
 mod refname;
+mod roles;
 mod roster;
 mod shell_command;
 mod starter;
@@ -74,6 +75,7 @@ pub use placeholder::Placeholder;
 pub use predicate::PredicateType;
 pub use refname::{BranchName, refname_problem, replace_bad_characters};
 pub use shell_command::ShellCommand;
+pub use starter::StarterPerson;
 #[cfg(test)]
 pub use table::TextForm;
 pub use table::{KeyTable, TableKey, ValueForm};

@@ -189,16 +189,18 @@ fn check_baseline(
     );
     let mut targets = baseline.components.iter();
     let with_history = targets.find(|target| env_state.has_history(&target.component));
-    violations.extend(with_history.map(|target| refuse_baseline(ctx, target)));
+    violations.extend(with_history.map(|target| refuse_baseline(ctx, target, env_state)));
     violations
 }
 
-fn refuse_baseline(ctx: &Context<'_>, target: &Target) -> Check {
+fn refuse_baseline(ctx: &Context<'_>, target: &Target, env_state: EnvState<'_>) -> Check {
     let (component, environment_label) = (&target.component, ctx.environment_label());
     let why = format!(
         "{component} already has a history in {environment_label}: a baseline is only allowed before the first deployment"
     );
-    let command = DeployCommand::new(ctx.policy, environment_label).commit(target.commit);
+    let command = DeployCommand::new(ctx.policy, environment_label)
+        .commit(target.commit)
+        .as_deployed_in(env_state);
     fail(why).remedy(command.only([component]).to_string())
 }
 

@@ -150,6 +150,16 @@ impl<'a> EnvState<'a> {
         is_absent.then_some(removal.target.commit)
     }
 
+    /// Returns whether git-deploy ran commands in the newest attempt to deploy a component: those of the
+    /// policy or, if the policy has none, the one after `git deploy record ENV --`.
+    pub fn ran_commands(self, component: &ComponentName) -> bool {
+        let attempt = self.entry(SlotKey::LastAttempt(component.clone()));
+        attempt.is_some_and(|entry| match &entry.statement.action {
+            Action::Finish(finish) => finish.commands.iter().any(|it| it.component == *component),
+            _ => false,
+        })
+    }
+
     /// Returns the newest verification of the running component, if there was one after its
     /// deployment.
     pub fn later_verification(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {

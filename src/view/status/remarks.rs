@@ -88,17 +88,23 @@ fn add_failures(table: &mut Table, environment: &EnvironmentStatus, when: &dyn F
         holds.any(|hold| hold.component == *component)
     };
     let failures = environment.failures.iter();
-    let failures = failures
-        .filter(|it| !is_held(&it.component))
-        .map(|it| (it.component.as_str(), (it.commit, it.outcome, it.at)));
-    for (components, (commit, outcome, at)) in group_equal(failures) {
+    let failures = failures.filter(|it| !is_held(&it.component)).map(|it| {
+        let end = (it.outcome, it.cancelled);
+        (it.component.as_str(), (it.commit, end, it.at))
+    });
+    for (components, (commit, (outcome, is_cancelled), at)) in group_equal(failures) {
+        let verb = match (is_cancelled, components.len()) {
+            (true, 1) => "was cancelled",
+            (true, _) => "were cancelled",
+            (false, _) => "failed",
+        };
         let ending = match (outcome, components.len()) {
             (Outcome::RolledBack, 1) => " and was rolled back",
             (Outcome::RolledBack, _) => " and were rolled back",
             _ => "",
         };
         table.add_remark(style_warning(format!(
-            "{} ({}) failed in {name}{ending} ({})",
+            "{} ({}) {verb} in {name}{ending} ({})",
             list_or_count(&components),
             commit.0.prefix(7),
             when(at)

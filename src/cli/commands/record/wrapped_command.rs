@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::args::Args;
 use super::requested_deployment::{build_recorded_deployment, refuse_unmarked_start};
+use super::typed_command::format_command;
 use crate::cli::append_report;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{
@@ -16,9 +17,9 @@ use crate::cli::deploy_runner::{
 use crate::cli::required_program::require_program;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::command_line::quote_word;
+use crate::domain::deploy_command::DeployCommand;
 use crate::domain::entry::{
-    Action, CommandStep, Deployment, Finish, RecordedResult, VerificationResult,
+    Action, CommandStep, Deployment, DeploymentKind, Finish, RecordedResult, VerificationResult,
 };
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
@@ -30,7 +31,7 @@ use crate::run::command_log::CommandLog;
 use crate::run::isolation::CommandIsolation;
 use crate::run::outcome::{self, OutcomeReport, ReportedOutcome};
 use crate::run::process::{
-    self, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream, TERM_GRACE,
+    self, CommandEnd, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream, TERM_GRACE,
 };
 use crate::view::result_text;
 
@@ -188,13 +189,23 @@ impl<'a> WrappedCommand<'a> {
 
     /// Returns the variables that tell the command what to deploy.
     fn describe_deployment(&self, started: &StartedRun) -> BTreeMap<String, OsString> {
-        let changed = || started.deployment.changed().map(|change| &change.target);
-        let components: Vec<&str> = changed().map(|target| target.component.as_str()).collect();
-        let commit = changed().next().map(|target| target.commit.to_string());
+        // A component that was renamed is deployed under its new name. Its former name is neither
+        // deployed nor removed.
+        let changed = || {
+            let changes = started.deployment.changed();
+            changes.filter(|change| change.renamed_to.is_none())
+        };
+        let list = |is_removal: bool| -> String {
+            let selected = changed().filter(|change| change.is_removal() == is_removal);
+            let names: Vec<&str> = selected.map(|it| it.target.component.as_str()).collect();
+            names.join(" ")
+        };
+        let commit = changed().next().map(|it| it.target.commit.to_string());
         [
             ("DEPLOY_ENV", self.runner.env.name().to_string()),
             ("DEPLOY_COMMIT", commit.unwrap_or_default()),
-            ("DEPLOY_COMPONENTS", components.join(" ")),
+            ("DEPLOY_COMPONENTS", list(false)),
+            ("DEPLOY_REMOVED", list(true)),
             ("DEPLOY_RUN", started.run.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value.into()))
@@ -250,11 +261,14 @@ impl<'a> WrappedCommand<'a> {
         let (runner, name) = (self.runner, self.runner.env.name());
         let reason = match &result {
             Ok(result) if result.end.is_success() => None,
+            Ok(result) if result.end == CommandEnd::Cancelled => Some(format!(
+                "the command was cancelled in {name}, which may run parts of the change"
+            )),
             Ok(result) => Some(format!("the command failed in {name}: {}", result.end)),
             Err(error) => Some(error.to_sentence()),
         };
-        let results = appended.statement.component_results();
-        let sentence = result_text::summarize_outcomes(name.as_str(), &results);
+        let kind = started.deployment.kind;
+        let sentence = result_text::summarize_entry(name.as_str(), kind, &appended.statement);
         append_report::report_entry(runner.ui, &sentence, appended)?;
         report_recorded(
             runner.ui,
@@ -286,25 +300,32 @@ impl<'a> WrappedCommand<'a> {
             .fold(error, CliError::hint))
     }
 
-    /// Returns the command that runs the same command with the commit that ran before. Returns `None`
-    /// if that is no single commit, or if a word would have to be quoted.
-    fn suggest_rollback(&self, deployment: &Deployment) -> Option<String> {
-        let previous: BTreeSet<_> = deployment.changed().map(|change| change.from).collect();
-        let commit = previous.first().copied().flatten()?;
-        let words: Vec<&str> = self
-            .args
-            .command
-            .iter()
-            .map(|word| word.to_str().filter(|word| quote_word(word) == **word))
-            .collect::<Option<_>>()?;
-        (previous.len() == 1).then(|| {
-            format!(
-                "git deploy record {} {} --rollback --all -- {}",
-                self.runner.env.name(),
-                commit.short(),
-                words.join(" ")
-            )
-        })
+    /// Returns the commands that run the same command with the commits that ran before. Returns none
+    /// after a failed rollback: what ran before it is what was to be rolled back.
+    fn suggest_rollback(&self, deployment: &Deployment) -> Vec<String> {
+        if deployment.kind == DeploymentKind::Rollback {
+            return Vec::new();
+        }
+        let mut previous: BTreeMap<CommitId, Vec<&ComponentName>> = BTreeMap::new();
+        for change in deployment.changed() {
+            if let (Some(commit), false) = (change.from, change.is_removal()) {
+                let names = previous.entry(commit).or_default();
+                names.push(&change.target.component);
+            }
+        }
+        let policy = &self.runner.workspace.policy;
+        let words = format_command(policy, &self.args.command);
+        previous
+            .into_iter()
+            .map(|(commit, names)| {
+                DeployCommand::new(policy, self.runner.env.name())
+                    .commit(commit)
+                    .kind(DeploymentKind::Rollback)
+                    .only(names)
+                    .with_command(&words)
+                    .to_string()
+            })
+            .collect()
     }
 }
 

@@ -120,7 +120,8 @@ impl CommitReader<'_> {
                     changed.map(|it| it.target.component.clone()).collect();
                 let command = DeployCommand::new(&self.workspace.policy, snapshot.name())
                     .commit(with.unwrap_or(self.commit))
-                    .chosen_by(&names);
+                    .chosen_by(&names)
+                    .as_deployed_in(snapshot.state());
                 NextStep::Evaluated {
                     by,
                     not_for,
