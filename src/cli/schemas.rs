@@ -130,6 +130,10 @@ pub const KINDS: &[DocumentKind] = &[
     ),
     DocumentKind::new::<view::status::StatusReport>("status", "What runs where: `status`."),
     DocumentKind::new::<sync_report::SyncDocument>("sync", "The new entries: `sync`."),
+    DocumentKind::new::<view::version::VersionReport>(
+        "version",
+        "The current and the next version of a component: `version`.",
+    ),
 ];
 
 #[cfg(test)]
