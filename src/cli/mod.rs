@@ -103,6 +103,7 @@ commands! {
         Diff => diff,
         Contains => contains,
         Good => good,
+        Version => version,
     }
     "Approve and block": {
         Check => check,

@@ -140,6 +140,10 @@ pub const KINDS: &[DocumentKind] = &[
         "unchanged",
         "That nothing was written, because the environment already has the content: `run`, `promote`, `rollback`, `record`.",
     ),
+    DocumentKind::new::<view::version::VersionReport>(
+        "version",
+        "The current and the next version of a component: `version`.",
+    ),
 ];
 
 #[cfg(test)]

@@ -34,4 +34,5 @@ pub mod text_diff;
 pub mod time;
 pub mod undeclared;
 pub mod verdict;
+pub mod version;
 pub mod wrap;

@@ -79,5 +79,6 @@ mod undeclared;
 mod unmatched_paths;
 mod unverified_ledgers;
 mod usability;
+mod versions;
 mod wrapped_command;
 mod write_commands;

@@ -81,7 +81,10 @@ pub use table::TextForm;
 pub use table::{KeyTable, TableKey, ValueForm};
 pub use template::{Template, tag_timestamp};
 pub use variables::{Secret, VarName};
-pub use version::{VersionRule, VersionScheme, VersionSource, VersionTagPattern, compare_versions};
+pub use version::{
+    VersionRule, VersionScheme, VersionSource, VersionTagPattern, compare_versions,
+    read_version_numbers,
+};
 pub use webhook_url::WebhookUrl;
 pub use writable_path::WritablePath;
 
