@@ -1,5 +1,7 @@
 //! After a deployment: sends a notification, and builds the error of a failure.
 
+use std::collections::BTreeSet;
+
 use super::preparation::{Preparation, explain_config_change};
 use super::runner::{DeployRunner, StartedRun};
 use crate::cli::{CliError, ErrorKind};
@@ -44,8 +46,8 @@ impl DeployRunner<'_> {
         });
     }
 
-    /// Returns whether each component that a deployment left in an unknown state ran a good release
-    /// before, so that a rollback leads out of that state.
+    /// Returns whether components failed that ran before, each with a good release, so that a rollback
+    /// leads out of that state.
     pub(super) fn has_earlier_release(
         &self,
         preparation: &Preparation<'_>,
@@ -57,9 +59,15 @@ impl DeployRunner<'_> {
             entry::DeploymentKind::Deploy | entry::DeploymentKind::Hotfix
         );
         let targets = preparation.find_rollback_targets(&run.deployment);
+        let ran_before: BTreeSet<&ComponentName> = run
+            .deployment
+            .changed()
+            .filter(|change| change.from.is_some())
+            .map(|change| &change.target.component)
+            .collect();
         let results = report.results.iter();
         let mut failed = results
-            .filter(|it| it.outcome == Outcome::Failed)
+            .filter(|it| it.outcome == Outcome::Failed && ran_before.contains(&it.component))
             .peekable();
         is_forward
             && failed.peek().is_some()

@@ -110,9 +110,11 @@ pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult]) -> LogT
     let is_same_outcome = attempted
         .windows(2)
         .all(|pair| pair[0].outcome == pair[1].outcome);
-    let are_removed = attempted.iter().all(|it| it.outcome == Outcome::Destroyed);
-    let object = if are_removed {
-        // The target of a removal is the commit without the component, which it never ran.
+    // A destruction names what ran. The target of another removal is the commit without the component,
+    // which the component never ran.
+    let is_named_alone =
+        |it: &ComponentResult| kind != DeploymentKind::Destroy && it.outcome == Outcome::Destroyed;
+    let object = if attempted.iter().all(|it| is_named_alone(it)) {
         names(attempted.iter().map(|it| &it.target.component))
     } else if is_same_outcome || attempted.len() > MAX_NAMED {
         targets(notable_targets(results).into_iter())
@@ -121,9 +123,10 @@ pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult]) -> LogT
         let mut ordered: Vec<_> = attempted.iter().collect();
         ordered.sort_by_key(|it| !matches!(it.outcome, Outcome::Failed | Outcome::RolledBack));
         let phrases = ordered.into_iter().map(|it| {
-            let subject = match it.outcome {
-                Outcome::Destroyed => it.target.component.to_string(),
-                _ => describe_target(&it.target),
+            let subject = if is_named_alone(it) {
+                it.target.component.to_string()
+            } else {
+                describe_target(&it.target)
             };
             format!("{subject} {}", outcome_word(it.outcome))
         });

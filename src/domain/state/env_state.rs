@@ -150,8 +150,8 @@ impl<'a> EnvState<'a> {
         is_absent.then_some(removal.target.commit)
     }
 
-    /// Returns whether git-deploy ran commands in the newest attempt to deploy a component: those of the
-    /// policy or, if the policy has none, the one after `git deploy record ENV --`.
+    /// Returns whether the newest attempt to deploy a component lists commands: those of the policy or, if
+    /// the policy has none, that of `git deploy record ENV -- COMMAND`.
     pub fn ran_commands(self, component: &ComponentName) -> bool {
         let attempt = self.entry(SlotKey::LastAttempt(component.clone()));
         attempt.is_some_and(|entry| match &entry.statement.action {

@@ -1,4 +1,4 @@
-//! The command after `git deploy record ENV --`, for messages that suggest to type it again.
+//! The command of `git deploy record ENV -- COMMAND`, for messages that suggest to type it again.
 
 use std::ffi::OsString;
 

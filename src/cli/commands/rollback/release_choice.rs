@@ -111,6 +111,11 @@ pub(super) fn find_rollback_commits(
         named_components.clone()
     };
     if components.is_empty() {
+        let failed = find_without_release(snapshot);
+        if !failed.is_empty() {
+            let none = BTreeMap::new();
+            return Err(explain_no_release(workspace, snapshot, &failed, &none)?);
+        }
         let name = snapshot.name();
         let command = DeployCommand::new(&workspace.policy, name);
         return Err(CliError::new(
@@ -181,6 +186,17 @@ fn explain_no_release(
         .only(stuck.iter().copied())
         .as_deployed_in(state);
     Ok(error.ask("with a fixed commit", forward.to_string()))
+}
+
+/// Returns the components whose first deployment failed, so that nothing ran before it.
+pub(super) fn find_without_release<'s>(
+    snapshot: &'s EnvironmentSnapshot<'_>,
+) -> Vec<&'s ComponentName> {
+    let state = snapshot.state();
+    let present = state.present_commits().into_keys();
+    present
+        .filter(|name| state.commit(name).is_none())
+        .collect()
 }
 
 /// Describes what an environment has of a component that cannot be rolled back.
