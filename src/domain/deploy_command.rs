@@ -134,7 +134,7 @@ impl<'a> DeployCommand<'a> {
     /// Leaves room for the command that makes the deployment, if one of its components was last
     /// deployed in this environment with `git deploy record ENV -- COMMAND`.
     #[must_use]
-    pub fn as_deployed_in(mut self, state: EnvState<'_>) -> Self {
+    pub fn deployed_in(mut self, state: EnvState<'_>) -> Self {
         let names = self.policy.component_names();
         let is_wrapped = |name: &&ComponentName| {
             let mut names = self.policy.names_of(name);

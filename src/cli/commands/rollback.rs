@@ -176,7 +176,7 @@ fn report_without_release(ui: &Ui, workspace: &Workspace, snapshot: &Environment
     let command = DeployCommand::new(&workspace.policy, snapshot.name())
         .any_commit()
         .only(components)
-        .as_deployed_in(snapshot.state());
+        .deployed_in(snapshot.state());
     ui.eprint(ui.format_with_command(&sentence, &command.to_string()));
 }
 

@@ -188,7 +188,7 @@ fn report_still_running(
                 .any_commit()
                 .kind(DeploymentKind::Rollback)
                 .only(names)
-                .as_deployed_in(state);
+                .deployed_in(state);
             ui.eprint(ui.format_with_command(&sentence, &command.to_string()));
         }
     }

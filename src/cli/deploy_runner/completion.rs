@@ -46,41 +46,13 @@ impl DeployRunner<'_> {
         });
     }
 
-    /// Returns whether components failed that ran before, each with a good release, so that a rollback
-    /// leads out of that state.
-    pub(super) fn has_earlier_release(
-        &self,
-        preparation: &Preparation<'_>,
-        run: &StartedRun,
-        report: &RunReport,
-    ) -> bool {
-        let is_forward = matches!(
-            run.deployment.kind,
-            entry::DeploymentKind::Deploy | entry::DeploymentKind::Hotfix
-        );
-        let targets = preparation.find_rollback_targets(&run.deployment);
-        let ran_before: BTreeSet<&ComponentName> = run
-            .deployment
-            .changed()
-            .filter(|change| change.from.is_some())
-            .map(|change| &change.target.component)
-            .collect();
-        let results = report.results.iter();
-        let mut failed = results
-            .filter(|it| it.outcome == Outcome::Failed && ran_before.contains(&it.component))
-            .peekable();
-        is_forward
-            && failed.peek().is_some()
-            && failed.all(|it| targets.contains_key(&it.component))
-    }
-
     /// Prints components that could not be rolled back, and returns the error of a run that did not
     /// succeed.
     pub(super) fn report_outcome(
         &self,
         kind: entry::DeploymentKind,
         report: &RunReport,
-        has_earlier_release: bool,
+        can_roll_back: bool,
     ) -> Result<(), CliError> {
         for (component, why) in &report.not_rolled_back {
             self.ui
@@ -121,12 +93,37 @@ impl DeployRunner<'_> {
         });
         Err(match kind {
             entry::DeploymentKind::Destroy => error.hint(format!("git deploy destroy {name}")),
-            _ if has_earlier_release => error
+            _ if can_roll_back => error
                 .hint(format!("git deploy rollback {name}"))
                 .hint(format!("git deploy status {name}")),
             _ => error.hint(format!("git deploy status {name}")),
         })
     }
+}
+
+/// Returns whether components failed that ran before, each with a good release, so that a rollback
+/// leads out of that state.
+pub(super) fn has_earlier_release(
+    preparation: &Preparation<'_>,
+    run: &StartedRun,
+    report: &RunReport,
+) -> bool {
+    let is_forward = matches!(
+        run.deployment.kind,
+        entry::DeploymentKind::Deploy | entry::DeploymentKind::Hotfix
+    );
+    let targets = preparation.find_rollback_targets(&run.deployment);
+    let ran_before: BTreeSet<&ComponentName> = run
+        .deployment
+        .changed()
+        .filter(|change| change.from.is_some())
+        .map(|change| &change.target.component)
+        .collect();
+    let results = report.results.iter();
+    let mut failed = results
+        .filter(|it| it.outcome == Outcome::Failed && ran_before.contains(&it.component))
+        .peekable();
+    is_forward && failed.peek().is_some() && failed.all(|it| targets.contains_key(&it.component))
 }
 
 /// Returns the subject of a sentence about a deployment: `the deployment to prod`.

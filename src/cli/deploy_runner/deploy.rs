@@ -1,5 +1,6 @@
 //! Runs a whole deployment: checks, plans, asks the user, executes, and reports the outcome.
 
+use super::completion::has_earlier_release;
 use super::planning::add_plans;
 use super::preparation::Preparation;
 use super::runner::{BuildDeployment, ComponentPlans, DeployRunner, StartedRun};
@@ -108,7 +109,7 @@ impl DeployRunner<'_> {
         plans: &ComponentPlans,
     ) -> Result<(), CliError> {
         let (appended, mut report) = self.execute_run(&preparation, progress, run, plans)?;
-        let has_earlier_release = self.has_earlier_release(&preparation, run, &report);
+        let can_roll_back = has_earlier_release(&preparation, run, &report);
         // Releases the work folders. If this run failed to create its environment, the environment is
         // destroyed below, which needs the same folders.
         drop(preparation);
@@ -136,6 +137,6 @@ impl DeployRunner<'_> {
         if report.config_changed.is_none() {
             reconcile_after_entry(self.ui, self.workspace, self.env);
         }
-        self.report_outcome(kind, &report, has_earlier_release)
+        self.report_outcome(kind, &report, can_roll_back)
     }
 }

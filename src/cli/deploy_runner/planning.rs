@@ -249,7 +249,7 @@ impl DeployRunner<'_> {
                 .commit(commit)
                 .kind(kind)
                 .only(names)
-                .as_deployed_in(snapshot.state());
+                .deployed_in(snapshot.state());
             error = if command.own_command().is_some() {
                 error.hint(command.to_string())
             } else {

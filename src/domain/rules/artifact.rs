@@ -245,7 +245,7 @@ fn check_as_in_source(
         let target = &change.target;
         let mut command = DeployCommand::new(ctx.policy, source).commit(target.commit);
         if let Ok(state) = previous_log::previous_state(ctx, source) {
-            command = command.as_deployed_in(state);
+            command = command.deployed_in(state);
         }
         violation.remedy(command.only([&target.component]).to_string())
     }))

@@ -136,7 +136,7 @@ pub(super) fn check_runs(
     let command = DeployCommand::new(ctx.policy, environment)
         .commit(commit)
         .chosen_by([component])
-        .as_deployed_in(env_state);
+        .deployed_in(env_state);
     Ok((!is_same).then(|| Violation::new(detail).remedy(command.to_string())))
 }
 

@@ -94,7 +94,7 @@ fn repeat_command(
         .kind(deployment.kind)
         .chosen_by(targets().map(|target| &target.component));
     let command = match ctx.environment_state() {
-        Ok(state) => command.as_deployed_in(state),
+        Ok(state) => command.deployed_in(state),
         Err(_) => command,
     };
     let is_from_run = is_start && command.is_run();

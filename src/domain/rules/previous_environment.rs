@@ -66,7 +66,7 @@ fn check_component(
         return Ok(check_removal(ctx, source, change, previous_state, &history));
     }
     let command = ctx.deploy_command(source, &change.target);
-    let mut command = command.as_deployed_in(previous_state);
+    let mut command = command.deployed_in(previous_state);
     if ctx.has_several_commits() {
         command = command.only_later(component, COMPONENT_OPTIONS);
     }
@@ -130,7 +130,7 @@ fn check_removal(
     }
     let command = DeployCommand::new(ctx.policy, source)
         .commit(change.target.commit)
-        .as_deployed_in(previous_state);
+        .deployed_in(previous_state);
     // Deploying a new name there takes the old one away.
     if let Some(new_name) = ctx.policy.renamed_to(component) {
         let violation = Violation::new(format!("{source} does not run {new_name} in its place"));

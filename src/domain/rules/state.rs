@@ -200,7 +200,7 @@ fn refuse_baseline(ctx: &Context<'_>, target: &Target, env_state: EnvState<'_>) 
     );
     let command = DeployCommand::new(ctx.policy, environment_label)
         .commit(target.commit)
-        .as_deployed_in(env_state);
+        .deployed_in(env_state);
     fail(why).remedy(command.only([component]).to_string())
 }
 

@@ -184,7 +184,7 @@ fn explain_no_release(
     let forward = DeployCommand::new(policy, name)
         .any_commit()
         .only(stuck.iter().copied())
-        .as_deployed_in(state);
+        .deployed_in(state);
     Ok(error.ask("with a fixed commit", forward.to_string()))
 }
 

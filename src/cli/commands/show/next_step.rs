@@ -121,7 +121,7 @@ impl CommitReader<'_> {
                 let command = DeployCommand::new(&self.workspace.policy, snapshot.name())
                     .commit(with.unwrap_or(self.commit))
                     .chosen_by(&names)
-                    .as_deployed_in(snapshot.state());
+                    .deployed_in(snapshot.state());
                 NextStep::Evaluated {
                     by,
                     not_for,

@@ -119,18 +119,16 @@ impl ActionBody for Finish {
     }
 
     fn log(&self) -> LogText {
-        match self.status {
-            Some(status) => log_text::exec(status, self.components.iter().map(|it| &it.target)),
-            None => {
-                let results = self.components.iter();
-                let mut failed = results
-                    .filter(|it| it.outcome == Outcome::Failed)
-                    .peekable();
-                let is_cancelled = failed.peek().is_some()
-                    && failed.all(|it| self.was_cancelled(&it.target.component));
-                log_text::results(self.kind, &self.components).or_cancelled(is_cancelled)
-            }
+        if let Some(status) = self.status {
+            return log_text::exec(status, self.components.iter().map(|it| &it.target));
         }
+        let results = self.components.iter();
+        let mut failed = results
+            .filter(|it| it.outcome == Outcome::Failed)
+            .peekable();
+        let is_cancelled =
+            failed.peek().is_some() && failed.all(|it| self.was_cancelled(&it.target.component));
+        log_text::results(self.kind, &self.components).or_cancelled(is_cancelled)
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {

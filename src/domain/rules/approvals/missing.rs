@@ -7,7 +7,7 @@ use super::commit_approvals::{CommitApprovals, may_approve};
 use super::excluded::{ExcludedPersons, describe_excluded};
 use crate::domain::entry::DeploymentKind;
 use crate::domain::name::Person;
-use crate::domain::policy::ApprovalRequirement;
+use crate::domain::policy::{ApprovalRequirement, Environment};
 use crate::domain::rules::context::Context;
 use crate::domain::rules::facts::Fact;
 use crate::domain::rules::findings::join_names;
@@ -151,7 +151,7 @@ impl CommitApprovals<'_> {
         }
         let environment = ctx
             .environment
-            .map_or_else(String::new, |it| it.display_name());
+            .map_or_else(String::new, Environment::display_name);
         (
             format!(
                 "an admin can add a person to `by` in the approvals of {environment} in deploy.toml, and publish it"
