@@ -43,9 +43,10 @@ pub fn find_promoted_commits(
     } else {
         named_components.clone()
     };
-    let mut chosen = match request.destroy {
-        true => find_removals(workspace, rules, &named_components)?,
-        false => BTreeMap::new(),
+    let mut chosen = if request.destroy {
+        find_removals(workspace, rules, &named_components)?
+    } else {
+        BTreeMap::new()
     };
     let is_removed: BTreeSet<ComponentName> = chosen.keys().cloned().collect();
     let mut differing = Vec::new();
