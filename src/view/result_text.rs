@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::grouping;
+use crate::domain::count::choose;
 use crate::domain::entry::{
     ComponentChange, ComponentResult, Deployment, DeploymentKind, Outcome, Target,
 };
@@ -124,11 +125,7 @@ pub fn summarize_outcomes(environment: &str, results: &[ComponentResult]) -> Str
         (!targets.is_empty()).then(|| list_targets(targets.into_iter()))
     };
     let succeeded = targets_with(Outcome::Succeeded);
-    let verb = if targets_with(Outcome::RolledBack).len() == 1 {
-        "was"
-    } else {
-        "were"
-    };
+    let verb = choose(targets_with(Outcome::RolledBack).len(), "was", "were");
     let sentences = [
         (!succeeded.is_empty())
             .then(|| format!("{environment} is now at {}", list_by_commit(&succeeded))),

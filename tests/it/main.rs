@@ -76,5 +76,6 @@ mod undeclared;
 mod unmatched_paths;
 mod unverified_ledgers;
 mod usability;
+mod vocabulary;
 mod wrapped_command;
 mod write_commands;

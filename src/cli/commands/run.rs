@@ -60,7 +60,7 @@ pub struct Args {
     /// Remove components that the commit no longer has
     #[arg(long)]
     destroy: bool,
-    /// A hotfix: skips the rules in `hotfix.skip`
+    /// A hotfix: exempt from the rules in `hotfix.skip`
     ///
     /// Only allowed on top of the running commit.
     #[arg(long)]

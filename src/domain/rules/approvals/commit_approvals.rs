@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::excluded::{ExcludedPersons, describe_excluded};
 use super::refusal::ApprovalRefusal;
+use crate::domain::count::choose;
 use crate::domain::entry::{
     Action, ApprovalPurpose, Approve, ComponentChange, Deployment, DeploymentKind, StoredEntry,
 };
@@ -289,7 +290,7 @@ impl<'a> CommitApprovals<'a> {
             (missing, 1..) if reachable < slots.len() => format!(
                 "needs {missing} more, but only {} {} left{}",
                 join_names(&eligible),
-                if eligible.len() == 1 { "is" } else { "are" },
+                choose(eligible.len(), "is", "are"),
                 excluded()
             ),
             (_, 0) => match describe_excluded(self.requirements) {
