@@ -229,12 +229,9 @@ fn summarize_failures(total: usize, failures: &[(EnvName, CliError)]) -> Result<
         return Err(CliError::reported(kind));
     }
     let names: Vec<&str> = failures.iter().map(|(name, _)| name.as_str()).collect();
-    let message = format!(
-        "{} of {} could not be destroyed: {}",
-        names.len(),
-        count(total, "expired environment"),
-        names.join(", ")
-    );
+    let (number, all) = (names.len(), count(total, "expired environment"));
+    let names = names.join(", ");
+    let message = format!("{number} of {all} could not be destroyed: {names}");
     Err(CliError::new(kind, message).hint("git deploy reap"))
 }
 
