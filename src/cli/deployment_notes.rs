@@ -10,6 +10,7 @@ use super::placement::PlacementFinder;
 use super::read_context;
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::count::{choose, count, inflect};
 use crate::domain::entry::{Deployment, DeploymentKind, Target};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
@@ -111,17 +112,12 @@ impl NotesOnce {
 
 /// Announces that the work tree has changes that the commit `HEAD` does not have.
 pub fn report_uncommitted_changes(ui: &Ui, workspace: &Workspace) {
-    let count = count_uncommitted_changes(workspace).unwrap_or_default();
-    if count > 0 {
-        let (files, verb) = match count {
-            1 => ("file", "has"),
-            _ => ("files", "have"),
-        };
+    let number = count_uncommitted_changes(workspace).unwrap_or_default();
+    if number > 0 {
+        let (files, verb) = (count(number, "file"), choose(number, "has", "have"));
         ui.announce(Announcement {
             kind: AnnouncementKind::UncommittedChanges,
-            message: format!(
-                "{count} {files} {verb} uncommitted changes, which HEAD does not contain"
-            ),
+            message: format!("{files} {verb} uncommitted changes, which HEAD does not contain"),
             commits: Vec::new(),
             truncated: false,
         });
@@ -199,7 +195,7 @@ fn describe_losses(
             id.0.prefix(7)
         ));
     }
-    let noun = if lost.len() == 1 { "commit" } else { "commits" };
+    let noun = inflect(lost.len(), "commit");
     let more = if is_truncated { "+" } else { "" };
     let glue = if lost.len() > named.len() {
         ", among them"

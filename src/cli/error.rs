@@ -238,7 +238,7 @@ impl CliError {
         for hint in &self.hints {
             text += "\n";
             let label = format!("  {}", hint.label);
-            let style = AnsiColor::Cyan.on_default().bold();
+            let style = AnsiColor::Cyan.on_default();
             text += &format_labelled(&label, style, &hint.command, None);
         }
         Some(text)

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use super::deployment_request::explain_selection_error;
 use super::{CliError, ErrorKind, Ui};
+use crate::domain::count::choose;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::Policy;
 use crate::ledger::writer::LedgerSnapshot;
@@ -38,7 +39,7 @@ impl LeftOutReport {
             .map_err(|error| explain_selection_error(policy, error))?;
         if !removed.is_empty() {
             let names: Vec<&str> = removed.iter().map(ComponentName::as_str).collect();
-            let pronoun = if names.len() == 1 { "it" } else { "them" };
+            let pronoun = choose(names.len(), "it", "them");
             ui.eprint_sentence(format_args!(
                 "No longer in the code, but not removed: {}. Use --destroy to remove {pronoun}.",
                 names.join(", ")
@@ -74,7 +75,7 @@ impl LeftOutReport {
         if names.is_empty() {
             return Ok(());
         }
-        let verb = if names.len() == 1 { "was" } else { "were" };
+        let verb = choose(names.len(), "was", "were");
         let message = format!(
             "the deployment to {name} is partial: {} {verb} not deployed",
             list_or_count(&names)

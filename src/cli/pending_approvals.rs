@@ -38,7 +38,7 @@ pub fn list_pending_approvals<'a>(
             .filter(is_usable)
             .cloned()
             .collect();
-        (approve.expires > now && !components.is_empty()).then(|| UnusedApproval {
+        (approve.expires > now && !components.is_empty()).then_some(UnusedApproval {
             approve,
             components,
             by: &entry.statement.by,

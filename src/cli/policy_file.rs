@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::count::count;
 use crate::domain::entry::{Action, Publish};
 use crate::domain::id::{Digest, PublicKey};
 use crate::domain::name::LedgerName;
@@ -80,11 +81,10 @@ impl ProposedPolicy {
             for error in errors {
                 ui.eprint_sentence(error);
             }
-            let count = errors.len();
-            let noun = if count == 1 { "error" } else { "errors" };
+            let number = count(errors.len(), "error");
             CliError::new(
                 ErrorKind::Denied,
-                format!("{name} is not a valid policy: {count} {noun}"),
+                format!("{name} is not a valid policy: {number}"),
             )
             .with_details(errors.iter().map(ToString::to_string))
             .hint("fix the file, then: git deploy policy diff")

@@ -14,6 +14,7 @@ use super::read_context::read_environments;
 use super::unmatched_paths::{find_policy_commit, find_unmatched};
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::count::{choose, count};
 use crate::domain::deploy_command::{DeployCommand, carries_out};
 use crate::domain::entry::DeploymentKind;
 use crate::domain::name::{ComponentName, EnvName};
@@ -215,14 +216,13 @@ fn find_newly_gated(
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let (noun, verb, object) = match paths.len() {
-        1 => ("1 file".to_owned(), "belongs", "it"),
-        count => (format!("{count} files"), "belong", "them"),
-    };
+    let number = paths.len();
+    let (files, verb) = (count(number, "file"), choose(number, "belongs", "belong"));
+    let object = choose(number, "it", "them");
     Ok(Some(PolicyWarning::new(
         WarningKind::NewlyGated,
         format!(
-            "{noun} ({}{more}) {verb} to no component, so a deployment now includes {object} as the component \"rest\", under the same rules. To leave {object} out, write unowned = \"free\" at the top of the file.",
+            "{files} ({}{more}) {verb} to no component, so a deployment now includes {object} as the component \"rest\", under the same rules. To leave {object} out, write unowned = \"free\" at the top of the file.",
             named.join(", ")
         ),
     )))

@@ -150,7 +150,7 @@ impl Ui {
 
     /// Prints a warning on standard error, wrapped at the terminal's width.
     pub fn eprint_warning(&self, warning: impl Display) {
-        let yellow = AnsiColor::Yellow.on_default().bold();
+        let yellow = AnsiColor::Yellow.on_default();
         self.eprint_sentence(format_args!("{yellow}warning:{yellow:#} {warning}"));
     }
 

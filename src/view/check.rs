@@ -132,11 +132,7 @@ impl From<&LeftOut> for LeftOutComponent {
 impl LeftOutComponent {
     /// Describes the component in a sentence without a full stop: `api is left out: it is on hold`.
     pub fn describe(&self) -> String {
-        let verb = match self.after {
-            None => "left out",
-            Some(_) => "skipped",
-        };
-        format!("{} is {verb}: {}", self.component, self.reason)
+        format!("{} is left out: {}", self.component, self.reason)
     }
 }
 
@@ -160,7 +156,8 @@ pub fn render_text(check: &DeploymentCheck<'_>, width: Option<usize>) -> String 
         lines.push(format!("    {dim}it already has this content{dim:#}"));
     }
     for left_out in check.left_out {
-        let sentence = left_out.to_string();
+        let (component, reason) = (&left_out.component, left_out.format_reason());
+        let sentence = format!("a run would leave {component} out: {reason}");
         lines.extend(wrap::wrap_indented("    ", 2, &sentence, width));
     }
     if let Some(remark) = UndeclaredRemark::describe(check.environment, check.undeclared) {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::symbols::Mark;
 use super::table::{Cell, Table};
 use super::{log, result_text, verdict, wrap};
+use crate::domain::count::count;
 use crate::domain::entry::ComponentChange;
 use crate::domain::id::Digest;
 use crate::domain::name::ComponentName;
@@ -283,10 +284,7 @@ fn render_sections(
 
 /// Returns `12 past deployments`.
 fn count_deployments(number: usize) -> String {
-    format!(
-        "{number} past deployment{}",
-        if number == 1 { "" } else { "s" }
-    )
+    count(number, "past deployment")
 }
 
 /// Builds the table of the environments.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::grouping;
+use crate::domain::count::choose;
 use crate::domain::entry::{
     ComponentChange, ComponentResult, Deployment, DeploymentKind, Outcome, Statement, Target,
 };
@@ -144,7 +145,7 @@ fn summarize(
         (!targets.is_empty()).then(|| list_targets(targets.into_iter()))
     };
     let succeeded = targets_with(Outcome::Succeeded);
-    let verb = choose_verb(targets_with(Outcome::RolledBack).len());
+    let verb = choose(targets_with(Outcome::RolledBack).len(), "was", "were");
     let (cancelled, failed): (Vec<&Target>, Vec<&Target>) = targets_with(Outcome::Failed)
         .into_iter()
         .partition(|target| was_cancelled(&target.component));

@@ -80,5 +80,6 @@ mod unmatched_paths;
 mod unverified_ledgers;
 mod usability;
 mod versions;
+mod vocabulary;
 mod wrapped_command;
 mod write_commands;

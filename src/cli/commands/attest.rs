@@ -12,6 +12,7 @@ use crate::cli::deploy_runner::{SharedNotice, notify_environments};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::command_line::quote_word;
+use crate::domain::count::choose;
 use crate::domain::entry::{Action, Attestation, AttestationResult, MAX_PREDICATE};
 use crate::domain::id::Digest;
 use crate::domain::name::{Label, LedgerName};
@@ -301,13 +302,9 @@ fn build_predicate_from_reports(args: &Args, ui: &Ui) -> Result<Map<String, Valu
     let predicate = tests.build_predicate(&reports, args.url.as_ref());
     let predicate = predicate.context(ErrorKind::Usage, "the reports cannot be attested")?;
     if predicate.omitted_names > 0 {
-        let verb = if predicate.omitted_names == 1 {
-            "is"
-        } else {
-            "are"
-        };
+        let verb = choose(predicate.omitted_names, "is", "are");
         ui.eprint_sentence(format_args!(
-            "There are too many test names, so {} {verb} left out, those of passed tests first. The counts include all tests.",
+            "There are too many test names, so {} {verb} omitted, those of passed tests first. The counts include all tests.",
             predicate.omitted_names
         ));
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::preparation::{Preparation, explain_config_change};
 use super::runner::{DeployRunner, StartedRun};
 use crate::cli::{CliError, ErrorKind};
+use crate::domain::count::{choose, inflect};
 use crate::domain::entry::{self, Outcome};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::NotifyEvent;
@@ -143,14 +144,12 @@ fn explain_refused_plans(report: &RunReport) -> CliError {
         .map(ComponentName::as_str)
         .collect();
     let component_list = names.join(", ");
-    let message = if names.len() == 1 {
-        format!(
-            "the plan of {component_list} has changed since it was confirmed: it was not applied"
-        )
-    } else {
-        format!(
-            "the plans of {component_list} have changed since they were confirmed: they were not applied"
-        )
-    };
+    let number = names.len();
+    let (has, it) = (choose(number, "has", "have"), choose(number, "it", "they"));
+    let was = choose(number, "was", "were");
+    let message = format!(
+        "the {} of {component_list} {has} changed since {it} {was} confirmed: {it} {was} not applied",
+        inflect(number, "plan")
+    );
     CliError::new(ErrorKind::Waiting, message)
 }

@@ -12,6 +12,7 @@ use super::fact_need::FactNeed;
 use super::facts::Fact;
 use super::request::{Request, RequestContext};
 use super::request_kind::RequestKinds;
+use crate::domain::count::{choose, count};
 use crate::domain::deploy_command::DeployCommand;
 use crate::domain::entry::{
     Action, Baseline, Deployment, DeploymentKind, Lock, PolicyRevoke, Revoke, Statement, Target,
@@ -324,9 +325,10 @@ fn check_deployment(
 /// expires first.
 fn refuse_over_limit(state: &State, existing: &[&EnvName], bounds: Ephemeral, now: Time) -> Check {
     let why = format!(
-        "{} of at most {} environments exist",
+        "{} of at most {} {}",
         existing.len(),
-        bounds.limit
+        count(bounds.limit, "environment"),
+        choose(bounds.limit, "exists", "exist")
     );
     let expiry_of = |name: &EnvName| state.environment(Some(name)).expires();
     match existing.iter().min_by_key(|name| expiry_of(name)) {

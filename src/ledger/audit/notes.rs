@@ -11,6 +11,7 @@ use super::finding::{AuditFinding, AuditRemark, FindingKind, RemarkKind};
 use super::index::ChainIndex;
 use super::note_differences::{LineOrigins, describe_difference};
 use super::stored_notes::read_stored_notes;
+use crate::domain::count::count;
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
@@ -205,10 +206,7 @@ fn count_positions(index: &ChainIndex) -> HashMap<usize, usize> {
 /// Describes the entries whose lines cannot be computed.
 fn describe_unknown(unknown: &[UnknownEntry]) -> Option<String> {
     let first = unknown.first()?;
-    let entries = match unknown.len() {
-        1 => "1 entry".to_owned(),
-        count => format!("{count} entries"),
-    };
+    let entries = count(unknown.len(), "entry");
     Some(format!(
         "the lines of {entries} cannot be checked, for example of {}: {}",
         first.name, first.why

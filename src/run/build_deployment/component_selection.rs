@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::blocked_components::{find_skipped, remove_blocked};
+use super::blocked_components::{find_blocked_dependents, remove_blocked};
 use super::component_changes::{build_change, include_dependents, select_change};
 use super::deployment_spec::{Commits, DeploymentSpec, Selection, SelectionError};
 use crate::domain::entry::ComponentChange;
@@ -58,7 +58,7 @@ pub(super) fn select_components(
         include_dependents(env_state, policy, &mut components, unchanged);
     }
     if spec.selection == Selection::UnblockedWithDependents {
-        let skipped = find_skipped(env_state, policy, &components);
+        let skipped = find_blocked_dependents(env_state, policy, &components);
         components.retain(|change| !skipped.contains_key(&change.target.component));
     }
     let mut components = remove_blocked(env_state, &spec.selection, components);

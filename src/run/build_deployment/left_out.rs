@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::blocked_components::{BlockReason, find_block_reason, find_skipped};
+use super::blocked_components::{BlockReason, find_block_reason, find_blocked_dependents};
 use super::component_changes::select_change;
 use super::component_selection::select_components;
 use super::deployment_spec::{DeploymentSpec, Selection, SelectionError};
@@ -35,11 +35,12 @@ impl LeftOut {
 
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = match self.blocked_dependency {
-            None => "left out",
-            Some(_) => "skipped",
-        };
-        write!(f, "{} is {verb}: {}", self.component, self.format_reason())
+        write!(
+            f,
+            "{} is left out: {}",
+            self.component,
+            self.format_reason()
+        )
     }
 }
 
@@ -73,7 +74,7 @@ pub fn list_left_out(
         let change = select_change(env_state, &spec, &component, commit, content)?;
         changes.extend(change);
     }
-    let skipped = find_skipped(env_state, policy, &changes);
+    let skipped = find_blocked_dependents(env_state, policy, &changes);
     let find_reason = |change: &ComponentChange| {
         let component = change.target.component.clone();
         let (blocked_dependency, reason) = match skipped.get(&component) {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::report::{CommitPlacement, EnvironmentStatus, LockInfo};
 use super::text::RowSharing;
+use crate::domain::count::choose;
 use crate::domain::entry::Outcome;
 use crate::domain::name::ComponentName;
 use crate::domain::time::Time;
@@ -72,7 +73,7 @@ fn add_yanks(table: &mut Table, environment: &EnvironmentStatus) {
         .iter()
         .filter_map(|it| Some((it.component.as_str(), it.yanked.clone()?)));
     for (components, reason) in group_equal(yanks) {
-        let verb = if components.len() == 1 { "runs" } else { "run" };
+        let verb = choose(components.len(), "runs", "run");
         let subject = list_or_count(&components);
         table.add_remark(style_warning(format!(
             "{subject} in {name} {verb} a yanked commit: \"{reason}\""
@@ -148,7 +149,7 @@ fn add_break_glass(
     let uses = environment.break_glass.iter();
     let uses = uses.map(|it| (it.component.as_str(), (&it.by, &it.reason, it.at)));
     for (components, (by, reason, at)) in group_equal(uses) {
-        let verb = if components.len() == 1 { "was" } else { "were" };
+        let verb = choose(components.len(), "was", "were");
         table.add_remark(Cell::styled(
             format!(
                 "{} in {name} {verb} deployed with BREAK-GLASS by {by}: \"{reason}\" ({})",
@@ -172,7 +173,7 @@ fn add_placements(table: &mut Table, environment: &EnvironmentStatus) {
             CommitPlacement::Unpushed => "that is on no branch of the remote",
             CommitPlacement::OffBranch => "that is not on the branch of the environment",
         };
-        let verb = if components.len() == 1 { "runs" } else { "run" };
+        let verb = choose(components.len(), "runs", "run");
         table.add_remark(style_warning(format!(
             "{} in {name} {verb} {}, a commit {place}",
             list_or_count(&components),
