@@ -25,8 +25,8 @@ Examples:
   See what a release of api would be called, and why:
     git deploy version api
 
-  Tag it:
-    git tag api/v$(git deploy version api --next auto)
+  Print only the next version, for a script that tags it:
+    git deploy version api --next auto
 
   Only the environment prod decides where versions come from:
     git deploy version api --env prod")]
