@@ -1,5 +1,7 @@
 //! Junk refs, notes, missing objects, and refs and files that change what git shows.
 
+use std::fmt::Write as _;
+
 use super::table::{Lab, Row};
 use crate::harness::Repo;
 
@@ -92,9 +94,10 @@ fn commit_repeated_folders(server: &Repo<'_>, levels: usize) -> String {
     let mut item = format!("100644 blob {note}\t{rest}\n");
     let mut tree = server.git_with_input(&["mktree"], &item);
     for _ in 0..levels {
-        item = (10..20)
-            .map(|name| format!("040000 tree {tree}\t{name}\n"))
-            .collect();
+        item = (10..20).fold(String::new(), |mut items, name| {
+            writeln!(items, "040000 tree {tree}\t{name}").unwrap();
+            items
+        });
         tree = server.git_with_input(&["mktree"], &item);
     }
     server

@@ -46,7 +46,10 @@ Warning: Check block assertion failed
             list_warnings(output),
             ["Argument is deprecated", "Value for undeclared variable"]
         );
-        let many: String = (0..100).map(|n| format!("Warning: {n}\n")).collect();
+        let many = (0..100)
+            .map(|n| format!("Warning: {n}\n"))
+            .collect::<Vec<_>>()
+            .concat();
         assert_eq!(list_warnings(&many).len(), 20);
     }
 }
