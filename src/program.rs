@@ -4,10 +4,11 @@
 //! are killed with it. A program without a deadline stays in the group of this process, so that it
 //! can use the terminal, and Ctrl-C reaches it too.
 
+pub mod executable;
+
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -378,12 +379,6 @@ impl RunningProgram {
     pub fn reap(mut self) -> io::Result<ExitStatus> {
         self.child.wait()
     }
-}
-
-/// Returns whether a path is a file that may be executed.
-pub fn is_executable(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]

@@ -190,7 +190,7 @@ fn sync_with(
     let synced = sync(repository, remote);
     report_junk(repository, remote, ui);
     if synced.is_err() {
-        report_misnamed(repository, ui);
+        report_misnamed(ui, &repository.find_misnamed_refs());
     }
     if let Ok(Some(error)) = synced.as_ref().map(|synced| &synced.notes_error) {
         ui.eprint_warning(format_args!("the notes were not updated: {error}"));

@@ -16,6 +16,8 @@ use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::text::{Description, Line};
 use crate::ledger::writer::{AppendOptions, AppendedEntry};
+use crate::view::announcement::Announcement;
+use crate::view::grouping::list_alternatives;
 use crate::view::{result_text, wrap};
 
 /// How an entry is written: the options of every command that writes one.
@@ -64,6 +66,34 @@ pub(super) struct EntryDocument<'a> {
     statement: serde_json::Map<String, serde_json::Value>,
     /// The messages of the remote.
     messages: &'a [String],
+    /// What a person should know before the deployment, although no rule forbids it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    announcements: Vec<Announcement>,
+}
+
+/// That nothing was written: the document `git-deploy/unchanged/v1`.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UnchangedDocument<'a> {
+    /// The environment, which already has the content.
+    environment: &'a EnvName,
+    /// What a person should know, although no rule forbids it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    announcements: Vec<Announcement>,
+}
+
+/// Reports that nothing was written, because the environment already has the content.
+pub fn report_unchanged(ui: &Ui, environment: &EnvName) -> Result<(), CliError> {
+    if ui.json() {
+        let announcements = ui.announcements();
+        let document = UnchangedDocument {
+            environment,
+            announcements,
+        };
+        return ui.print_document("unchanged", &document);
+    }
+    ui.print_sentence(result_text::describe_unchanged(environment));
+    Ok(())
 }
 
 /// Prints the result of an append: `sentence` with the entry's name or, with `--json`, the document
@@ -102,6 +132,7 @@ pub fn report_entry(ui: &Ui, sentence: &str, appended: &AppendedEntry) -> Result
                 statement: serde_json::from_slice(&bytes)
                     .context(ErrorKind::CannotTell, "cannot print the entry")?,
                 messages: &appended.messages,
+                announcements: ui.announcements(),
             },
         );
     }
@@ -137,15 +168,41 @@ pub fn report_holds(
     let rolled_back = rollback.map_or_else(BTreeSet::new, |rollback| {
         list_rolled_back(workspace, rollback, &results)
     });
+    let lifters = describe_lifters(workspace, name, &appended.statement.by);
     for commit in &result_text::list_commits_on_hold(&results) | &rolled_back {
+        let mut held = results
+            .iter()
+            .filter(|it| it.target.commit == commit)
+            .peekable();
+        let is_cancelled = held.peek().is_some()
+            && held.all(|it| appended.statement.was_cancelled(&it.target.component));
         let commit = commit.0.prefix(7);
-        let sentence = format!("{commit} stays on hold in {name} until a person lifts the hold");
+        let cause = if is_cancelled {
+            " because its deployment was cancelled and may be there in part,"
+        } else {
+            ""
+        };
+        let sentence =
+            format!("{commit} stays on hold in {name}{cause} until {lifters} lifts the hold");
         ui.print(ui.format_with_command(
             &sentence,
             &format!("git deploy unlock {name} --commit {commit}"),
         ));
     }
     rolled_back
+}
+
+/// Returns who may lift a hold: `a person`, or the names if the reader may not.
+fn describe_lifters(workspace: &Workspace, name: &EnvName, reader: &Person) -> String {
+    let policy = &workspace.policy;
+    let admins = policy.admins(&workspace.project.root_keys);
+    let environment = policy.environment(name);
+    let able = environment.map_or_else(BTreeSet::new, |it| policy.unlockers(it, admins));
+    if able.is_empty() || able.contains(reader) {
+        "a person".to_owned()
+    } else {
+        list_alternatives(&able)
+    }
 }
 
 /// Returns the commits that a person's rollback took out, and whose content is on hold now.

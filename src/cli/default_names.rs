@@ -2,8 +2,27 @@
 
 use super::repository::find_remote;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
+use crate::domain::email::Email;
 use crate::domain::name::{Person, ProjectName};
 use crate::git::Repository;
+
+/// Returns the address that git writes into the commits of the user; `None` if it has none, or if the
+/// policy could not list it.
+pub fn find_commit_address(repository: &Repository) -> Option<Email> {
+    let identity = read_identity(repository).ok()?;
+    let (_, rest) = identity.rsplit_once('<')?;
+    rest.split_once('>')?.0.to_ascii_lowercase().parse().ok()
+}
+
+/// Returns the author of commits that are made here, in git's form `Name <address> …`.
+fn read_identity(repository: &Repository) -> Result<String, CliError> {
+    let output = repository
+        .git("var")
+        .arg("GIT_AUTHOR_IDENT")
+        .run()
+        .context(ErrorKind::CannotTell, "cannot run git var")?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
 
 /// Returns the default name of the user: the local part of git's e-mail address.
 pub fn derive_person(repository: &Repository) -> Result<Person, CliError> {
@@ -14,12 +33,7 @@ pub fn derive_person(repository: &Repository) -> Result<Person, CliError> {
         )
         .hint("--as NAME")
     };
-    let output = repository
-        .git("var")
-        .arg("GIT_AUTHOR_IDENT")
-        .run()
-        .context(ErrorKind::CannotTell, "cannot run git var")?;
-    let identity = String::from_utf8_lossy(&output.stdout).into_owned();
+    let identity = read_identity(repository)?;
     let address = identity
         .rsplit_once('<')
         .and_then(|(_, rest)| rest.split_once('@'))

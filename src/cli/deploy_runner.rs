@@ -17,6 +17,7 @@ mod planning;
 mod preparation;
 mod run_ownership;
 mod runner;
+mod scripts;
 mod start;
 
 pub use destroy::{Destruction, build_destruction, make_gone_error};

@@ -3,22 +3,25 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{MutexGuard, PoisonError};
 
 use super::deployment_request::find_environment_policy;
 use super::placement::PlacementFinder;
 use super::read_context;
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::count::{choose, count, inflect};
 use crate::domain::entry::{Deployment, DeploymentKind, Target};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
-use crate::domain::name::EnvName;
+use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{BranchName, Environment};
 use crate::domain::state::{EnvState, Scope};
 use crate::git;
 use crate::ledger::facts::PathCommits;
 use crate::ledger::writer::LedgerSnapshot;
 use crate::run::new_commits::read_subject;
+use crate::view::announcement::{Announcement, AnnouncementKind};
 use crate::view::status::CommitPlacement;
 
 /// The maximum number of commits to examine for one component.
@@ -26,7 +29,25 @@ const HISTORY_LIMIT: usize = 1_000;
 /// The maximum number of lost commits that are named.
 const MAX_NAMED: usize = 3;
 
-/// Prints the notes on a deployment, once, on standard error.
+impl Ui {
+    /// Prints an announcement as a warning, and keeps it for the JSON document of the command.
+    fn announce(&self, announcement: Announcement) {
+        self.eprint_warning(&announcement.message);
+        self.lock_announcements().push(announcement);
+    }
+
+    /// Returns what was announced so far.
+    pub fn announcements(&self) -> Vec<Announcement> {
+        self.lock_announcements().clone()
+    }
+
+    fn lock_announcements(&self) -> MutexGuard<'_, Vec<Announcement>> {
+        let locked = self.announcements.lock();
+        locked.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Announces what to know about a deployment.
 ///
 /// Says nothing about commits that this clone lacks.
 pub fn report(
@@ -42,12 +63,13 @@ pub fn report(
     if deployment.kind == DeploymentKind::Rollback {
         return;
     }
-    for note in describe_placements(workspace, rules, name, deployment).unwrap_or_default() {
-        ui.eprint_warning(note);
+    let placements = describe_placements(workspace, rules, name, deployment);
+    for announcement in placements.unwrap_or_default() {
+        ui.announce(announcement);
     }
 }
 
-/// Prints the commits that a deployment takes away. A plan prints nothing else: the commits of a
+/// Announces the commits that a deployment takes away. A plan announces nothing else: the commits of a
 /// change request are not where they belong until it is merged.
 pub fn report_losses(
     ui: &Ui,
@@ -56,17 +78,17 @@ pub fn report_losses(
     state: EnvState<'_>,
     deployment: &Deployment,
 ) {
-    if let Ok(Some(note)) = describe_losses(workspace, name, state, deployment) {
-        ui.eprint_warning(note);
+    if let Ok(Some(losses)) = describe_losses(workspace, name, state, deployment) {
+        ui.announce(losses);
     }
 }
 
-/// Prints the notes of a command that drafts its entry again if another one was accepted first.
+/// The announcements of a command that drafts its entry again if another one was accepted first.
 #[derive(Default)]
 pub struct NotesOnce(Cell<bool>);
 
 impl NotesOnce {
-    /// Prints the notes, unless an earlier draft has.
+    /// Announces what to know about the deployment, unless an earlier draft has.
     pub fn report(
         &self,
         ui: &Ui,
@@ -88,18 +110,28 @@ impl NotesOnce {
     }
 }
 
-/// Prints that the work tree has changes that the commit `HEAD` does not have.
+/// Announces that the work tree has changes that the commit `HEAD` does not have.
 pub fn report_uncommitted_changes(ui: &Ui, workspace: &Workspace) {
-    let count = count_uncommitted_changes(workspace).unwrap_or_default();
-    if count > 0 {
-        let (files, verb) = match count {
-            1 => ("file", "has"),
-            _ => ("files", "have"),
-        };
-        ui.eprint_warning(format_args!(
-            "{count} {files} {verb} uncommitted changes, which HEAD does not contain"
-        ));
+    let number = count_uncommitted_changes(workspace).unwrap_or_default();
+    if number > 0 {
+        let (files, verb) = (count(number, "file"), choose(number, "has", "have"));
+        ui.announce(Announcement {
+            kind: AnnouncementKind::UncommittedChanges,
+            message: format!("{files} {verb} uncommitted changes, which HEAD does not contain"),
+            commits: Vec::new(),
+            truncated: false,
+        });
     }
+}
+
+/// Announces a warning of a plan that is to be approved.
+pub fn report_plan_warning(ui: &Ui, component: &ComponentName, warning: &str) {
+    ui.announce(Announcement {
+        kind: AnnouncementKind::PlanWarning,
+        message: format!("the plan of {component}: {warning}"),
+        commits: Vec::new(),
+        truncated: false,
+    });
 }
 
 fn count_uncommitted_changes(workspace: &Workspace) -> git::Result<usize> {
@@ -124,7 +156,7 @@ fn describe_losses(
     name: &EnvName,
     state: EnvState<'_>,
     deployment: &Deployment,
-) -> git::Result<Option<String>> {
+) -> git::Result<Option<Announcement>> {
     let path_commits = PathCommits::new(&workspace.repository, &workspace.policy, HISTORY_LIMIT);
     let (mut lost, mut hotfixes) = (Vec::new(), BTreeSet::new());
     let mut is_truncated = false;
@@ -163,18 +195,24 @@ fn describe_losses(
             id.0.prefix(7)
         ));
     }
-    let noun = if lost.len() == 1 { "commit" } else { "commits" };
+    let noun = inflect(lost.len(), "commit");
     let more = if is_truncated { "+" } else { "" };
     let glue = if lost.len() > named.len() {
         ", among them"
     } else {
         ":"
     };
-    Ok(Some(format!(
+    let message = format!(
         "this takes away {}{more} {noun} from {name}{glue} {}",
         lost.len(),
         named.join(", ")
-    )))
+    );
+    Ok(Some(Announcement {
+        kind: AnnouncementKind::LostCommits,
+        message,
+        commits: lost,
+        truncated: is_truncated,
+    }))
 }
 
 /// Returns whether the history of the new commit has the running content, for example as a squash
@@ -208,7 +246,7 @@ fn describe_placements(
     rules: &Environment,
     name: &EnvName,
     deployment: &Deployment,
-) -> git::Result<Vec<String>> {
+) -> git::Result<Vec<Announcement>> {
     let finder = PlacementFinder::new(workspace)?;
     let remote = workspace.remote.as_deref();
     let branch = rules.branch.as_ref().map(BranchName::as_str);
@@ -221,16 +259,29 @@ fn describe_placements(
         .map(|change| change.target.commit)
         .map(|commit| (commit, finder.find(commit, tip)))
         .collect();
-    let describe = |(commit, placement): (CommitId, Option<CommitPlacement>)| {
-        let commit = commit.0.prefix(7);
-        match placement? {
-            CommitPlacement::Unpushed => Some(format!("{commit} is on no branch of the remote")),
-            CommitPlacement::OffBranch if deployment.break_glass.is_some() => Some(format!(
-                "{commit} is not on {}, the branch of {name}",
-                branch.unwrap_or_default()
-            )),
-            CommitPlacement::OffBranch => None,
-        }
+    let describe = |(id, placement): (CommitId, Option<CommitPlacement>)| {
+        let commit = id.0.prefix(7);
+        let (kind, message) = match placement? {
+            CommitPlacement::Unpushed => (
+                AnnouncementKind::UnpushedCommit,
+                format!("{commit} is on no branch of the remote"),
+            ),
+            CommitPlacement::OffBranch => (
+                AnnouncementKind::OffBranchCommit,
+                format!(
+                    "{commit} is not on {}, the branch of {name}",
+                    branch.unwrap_or_default()
+                ),
+            ),
+        };
+        let is_announced =
+            kind != AnnouncementKind::OffBranchCommit || deployment.break_glass.is_some();
+        is_announced.then(|| Announcement {
+            kind,
+            message,
+            commits: vec![id],
+            truncated: false,
+        })
     };
     Ok(commits.into_iter().filter_map(describe).collect())
 }

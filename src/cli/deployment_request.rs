@@ -50,14 +50,27 @@ pub fn find_expiry(
     ttl: Option<Span>,
 ) -> Result<Option<Time>, CliError> {
     let now = ui.now().max(snapshot.tip.chain.at);
-    match (find_environment_policy(env, snapshot)?.1.ephemeral, ttl) {
-        (Some(ephemeral), ttl) => Ok(Some(now.plus(ttl.unwrap_or(ephemeral.ttl)))),
-        (None, None) => Ok(None),
-        (None, Some(_)) => Err(CliError::new(
-            ErrorKind::Usage,
-            format!("{} is not ephemeral: it has no --ttl", env.name()),
-        )),
+    let rules = find_environment_policy(env, snapshot)?.1;
+    require_ephemeral_for_ttl(env, rules, ttl)?;
+    let ephemeral = rules.ephemeral;
+    Ok(ephemeral.map(|ephemeral| now.plus(ttl.unwrap_or(ephemeral.ttl))))
+}
+
+/// Checks that an environment is ephemeral if a `ttl` is given.
+///
+/// # Errors
+///
+/// Fails if it is not.
+pub fn require_ephemeral_for_ttl(
+    env: &EnvRef,
+    rules: &Environment,
+    ttl: Option<Span>,
+) -> Result<(), CliError> {
+    if ttl.is_none() || rules.ephemeral.is_some() {
+        return Ok(());
     }
+    let message = format!("{} is not ephemeral: it has no --ttl", env.name());
+    Err(CliError::new(ErrorKind::Usage, message))
 }
 
 /// Returns the policy that the writer has just read, and the environment's rules in it.

@@ -14,6 +14,7 @@ use crate::domain::text::sanitize;
 use crate::domain::verdict::{Decision, Verdict};
 use crate::git;
 use crate::ledger::sync::SyncError;
+use crate::view::announcement::Announcement;
 use crate::view::{verdict, wrap};
 
 /// The kind of error, which determines the exit code.
@@ -92,6 +93,9 @@ pub(super) struct ErrorDocument {
     /// Further details, such as the remote's messages.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     details: Vec<String>,
+    /// What a person should know before the deployment, although no rule forbids it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    announcements: Vec<Announcement>,
 }
 
 impl CliError {
@@ -234,15 +238,16 @@ impl CliError {
         for hint in &self.hints {
             text += "\n";
             let label = format!("  {}", hint.label);
-            let style = AnsiColor::Cyan.on_default().bold();
+            let style = AnsiColor::Cyan.on_default();
             text += &format_labelled(&label, style, &hint.command, None);
         }
         Some(text)
     }
 
-    /// Returns the body of the JSON document `git-deploy/error/v1`. Returns `None` if the error has
+    /// Returns the body of the JSON document `git-deploy/error/v1`, with what was announced before the
+    /// failure. Returns `None` if the error has
     /// been reported already.
-    pub(super) fn to_document(&self) -> Option<ErrorDocument> {
+    pub(super) fn to_document(&self, announcements: Vec<Announcement>) -> Option<ErrorDocument> {
         let message = self.message.clone()?;
         Some(ErrorDocument {
             kind: self.kind,
@@ -252,6 +257,7 @@ impl CliError {
             r#try: self.hints.iter().map(|hint| hint.command.clone()).collect(),
             verdict: self.verdict.clone(),
             details: self.details.clone(),
+            announcements,
         })
     }
 }
@@ -337,7 +343,7 @@ mod tests {
     fn json() {
         let failure = CliError::new(ErrorKind::Denied, "two approvals are missing")
             .hint("git deploy approve prod");
-        let body = serde_json::to_value(failure.to_document().unwrap()).unwrap();
+        let body = serde_json::to_value(failure.to_document(Vec::new()).unwrap()).unwrap();
         assert_eq!(
             body,
             serde_json::json!({

@@ -6,7 +6,7 @@ use super::{CliError, ErrorKind, Ui};
 use crate::domain::command_line::quote_word;
 use crate::domain::text::sanitize;
 use crate::domain::verdict::CheckResult;
-use crate::git::Repository;
+use crate::git::{Error as GitError, Repository};
 use crate::ledger::ledger_refs::JunkRef;
 use crate::ledger::recovery::RECOVERED_SETTING;
 use crate::ledger::sync::{LedgerFault, LedgerProblem};
@@ -141,8 +141,8 @@ pub fn report_junk(repository: &Repository, remote: &str, ui: &Ui) -> Vec<String
 }
 
 /// Prints the files among the refs here whose names git does not allow, and how to remove them.
-pub fn report_misnamed(repository: &Repository, ui: &Ui) {
-    for error in repository.find_misnamed_refs().iter().take(MAX_REPORTED) {
+pub fn report_misnamed(ui: &Ui, errors: &[GitError]) {
+    for error in errors.iter().take(MAX_REPORTED) {
         ui.eprint_warning(format_args!(
             "{}. It is ignored",
             sanitize(&error.to_string())

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use super::deployment_request::explain_selection_error;
 use super::{CliError, ErrorKind, Ui};
+use crate::domain::count::choose;
 use crate::domain::deploy_command::list_deploy_commands;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::Policy;
@@ -11,6 +12,7 @@ use crate::ledger::writer::LedgerSnapshot;
 use crate::run::build_deployment::{
     BlockReason, DeploymentSpec, LeftOut, Selection, list_left_out, list_removed_components,
 };
+use crate::view::check::LeftOutComponent;
 use crate::view::grouping::list_or_count;
 
 /// The components that a run leaves out.
@@ -52,6 +54,12 @@ impl LeftOutReport {
         Ok(())
     }
 
+    /// Returns the components in the form of a document.
+    pub fn to_documents(&self) -> Vec<LeftOutComponent> {
+        let components = self.components.get();
+        components.into_iter().flatten().map(Into::into).collect()
+    }
+
     /// Checks, after a successful deployment, that it left no component out.
     ///
     /// # Errors
@@ -68,7 +76,7 @@ impl LeftOutReport {
         if names.is_empty() {
             return Ok(());
         }
-        let verb = if names.len() == 1 { "was" } else { "were" };
+        let verb = choose(names.len(), "was", "were");
         let message = format!(
             "the deployment to {name} is partial: {} {verb} not deployed",
             list_or_count(&names)
@@ -90,7 +98,7 @@ fn print_removed(
         .map_err(|error| explain_selection_error(policy, error))?;
     if !removed.is_empty() {
         let names: Vec<&str> = removed.iter().map(ComponentName::as_str).collect();
-        let pronoun = if names.len() == 1 { "it" } else { "them" };
+        let pronoun = choose(names.len(), "it", "them");
         ui.eprint_sentence(format_args!(
             "No longer in the code, but not removed: {}. Use --destroy to remove {pronoun}.",
             names.join(", ")

@@ -22,6 +22,7 @@ mod deployment_request;
 mod diagnostics;
 mod dropped_names;
 mod editor;
+mod entry_lookup;
 mod entry_name;
 mod error;
 mod expected_project;
@@ -31,6 +32,7 @@ mod key_lookup;
 mod ledger_problems;
 mod left_out_components;
 mod lfs_pointers;
+mod missing_emails;
 mod pending_approvals;
 mod placement;
 mod policy_edit;
@@ -41,6 +43,7 @@ mod projections;
 mod promoted_commits;
 mod read_context;
 mod repository;
+mod required_program;
 mod revision;
 mod rollback_targets;
 mod run_details;
@@ -100,6 +103,7 @@ commands! {
         Diff => diff,
         Contains => contains,
         Good => good,
+        Version => version,
     }
     "Approve and block": {
         Check => check,
@@ -257,7 +261,7 @@ fn report_usage_error(error: &clap::Error) -> ExitCode {
         });
         // If this fails, the text above has the same information.
         let _ = failure
-            .to_document()
+            .to_document(Vec::new())
             .map(|body| ui.print_document("error", &body));
     }
     ErrorKind::Usage.into()

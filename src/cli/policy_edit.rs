@@ -13,6 +13,7 @@ use super::policy_warnings::{PolicyWarning, find_policy_warnings};
 use super::read_context::identify_user;
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::count::count;
 use crate::domain::id::Digest;
 use crate::domain::name::Person;
 use crate::domain::policy::{EditError, Policy, PolicyEditor, compare_policies, suggest_nearest};
@@ -243,13 +244,9 @@ impl PolicyEdit {
         let mut next = vec!["git deploy policy diff".to_owned()];
         let required = policy.admin_rules.approvals;
         if required > 0 {
-            let noun = if required == 1 {
-                "approval"
-            } else {
-                "approvals"
-            };
+            let approvals = count(required, "approval");
             sentences.push(format!(
-                "Before you can publish it, it needs {required} {noun} by other admins ({}): push the commit; each of them pulls it and types `git deploy policy approve`.",
+                "Before you can publish it, it needs {approvals} by other admins ({}): push the commit; each of them pulls it and types `git deploy policy approve`.",
                 others.join(", ")
             ));
             next.extend([commit, publish]);

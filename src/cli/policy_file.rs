@@ -6,8 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::count::count;
 use crate::domain::entry::{Action, Publish};
 use crate::domain::id::{Digest, PublicKey};
+use crate::domain::name::LedgerName;
 use crate::domain::policy::{MAX_BYTES, Policy};
 use crate::domain::text::Description;
 use crate::git::Repository;
@@ -49,7 +51,7 @@ impl ProposedPolicy {
     pub fn open(repository: &Repository, source: Option<&str>, ui: &Ui) -> Result<Self, CliError> {
         let (name, bytes) = match source {
             Some(file) if Path::new(file).is_file() => {
-                (file.to_owned(), read_file(Path::new(file))?)
+                (file.to_owned(), read_file(repository, Path::new(file))?)
             }
             Some(revision) => (
                 format!("{revision}:{POLICY_FILE}"),
@@ -65,7 +67,7 @@ impl ProposedPolicy {
                 })?;
                 (
                     POLICY_FILE.to_owned(),
-                    read_file(&folder.join(POLICY_FILE))?,
+                    read_file(repository, &folder.join(POLICY_FILE))?,
                 )
             }
         };
@@ -79,11 +81,10 @@ impl ProposedPolicy {
             for error in errors {
                 ui.eprint_sentence(error);
             }
-            let count = errors.len();
-            let noun = if count == 1 { "error" } else { "errors" };
+            let number = count(errors.len(), "error");
             CliError::new(
                 ErrorKind::Denied,
-                format!("{name} is not a valid policy: {count} {noun}"),
+                format!("{name} is not a valid policy: {number}"),
             )
             .with_details(errors.iter().map(ToString::to_string))
             .hint("fix the file, then: git deploy policy diff")
@@ -124,15 +125,17 @@ impl ProposedPolicy {
     }
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
+fn read_file(repository: &Repository, path: &Path) -> Result<Vec<u8>, CliError> {
     let message = || format!("cannot read {}", path.display());
     let file = open_regular_file(path).map_err(|error| {
         let is_missing = error.kind() == std::io::ErrorKind::NotFound;
         let failure = CliError::new(ErrorKind::CannotTell, message()).because(error);
-        if is_missing {
-            failure.hint("git deploy init")
-        } else {
-            failure
+        // Another project must not begin where one exists.
+        let has_policy = !matches!(repository.tip(&LedgerName::policy()), Ok(None));
+        match (is_missing, has_policy) {
+            (true, true) => failure.hint(format!("git deploy policy show > {POLICY_FILE}")),
+            (true, false) => failure.hint("git deploy init"),
+            (false, _) => failure,
         }
     })?;
     let mut bytes = Vec::new();

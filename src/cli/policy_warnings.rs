@@ -8,11 +8,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::dropped_names::find_dropped_names;
+use super::missing_emails::describe_missing_emails;
 use super::policy_file::ProposedPolicy;
 use super::read_context::read_environments;
 use super::unmatched_paths::{find_policy_commit, find_unmatched};
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::count::{choose, count};
 use crate::domain::deploy_command::{DeployCommand, carries_out};
 use crate::domain::entry::DeploymentKind;
 use crate::domain::name::{ComponentName, EnvName};
@@ -68,6 +70,8 @@ pub enum WarningKind {
     UnmatchedPath,
     /// A component loses a former name.
     DroppedName,
+    /// Approvers have no `emails`, so they could approve their own commits.
+    MissingEmails,
 }
 
 /// Finds all warnings about a proposal that replaces the policy `old`, with the files at the commit
@@ -95,6 +99,12 @@ pub fn find_policy_warnings(
         dropped
             .into_iter()
             .map(as_warning(WarningKind::DroppedName)),
+    );
+    let unrecognized = describe_missing_emails(new, new.all_environments());
+    warnings.extend(
+        unrecognized
+            .into_iter()
+            .map(as_warning(WarningKind::MissingEmails)),
     );
     Ok(warnings)
 }
@@ -206,14 +216,13 @@ fn find_newly_gated(
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let (noun, verb, object) = match paths.len() {
-        1 => ("1 file".to_owned(), "belongs", "it"),
-        count => (format!("{count} files"), "belong", "them"),
-    };
+    let number = paths.len();
+    let (files, verb) = (count(number, "file"), choose(number, "belongs", "belong"));
+    let object = choose(number, "it", "them");
     Ok(Some(PolicyWarning::new(
         WarningKind::NewlyGated,
         format!(
-            "{noun} ({}{more}) {verb} to no component, so a deployment now includes {object} as the component \"rest\", under the same rules. To leave {object} out, write unowned = \"free\" at the top of the file.",
+            "{files} ({}{more}) {verb} to no component, so a deployment now includes {object} as the component \"rest\", under the same rules. To leave {object} out, write unowned = \"free\" at the top of the file.",
             named.join(", ")
         ),
     )))

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::args::deployment::DeploymentArgs;
+use super::read_context::{EnvironmentSnapshot, read_environment};
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, deployment_request};
 use crate::domain::command_line::component_options;
@@ -10,13 +12,14 @@ use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{Environment, PromotionMatch};
 
 /// Returns the commit at which each component is promoted: the one that the previous environments run.
-/// If components are named, returns only theirs.
+/// If components are named, returns only theirs. With `--destroy`, also returns the commit at which the
+/// previous environments removed a component that the environment still runs.
 pub fn find_promoted_commits(
     workspace: &Workspace,
     rules: &Environment,
-    named_components: &[ComponentName],
+    request: &DeploymentArgs,
 ) -> Result<BTreeMap<ComponentName, CommitId>, CliError> {
-    let named_components: BTreeSet<ComponentName> = named_components.iter().cloned().collect();
+    let named_components: BTreeSet<ComponentName> = request.components.iter().cloned().collect();
     let name = &rules.name;
     let mut sources = Vec::new();
     for source in &rules.promote_from {
@@ -40,8 +43,14 @@ pub fn find_promoted_commits(
     } else {
         named_components.clone()
     };
-    let (mut chosen, mut differing) = (BTreeMap::new(), Vec::new());
-    for component in components {
+    let mut chosen = if request.destroy {
+        find_removals(workspace, rules, &named_components)?
+    } else {
+        BTreeMap::new()
+    };
+    let is_removed: BTreeSet<ComponentName> = chosen.keys().cloned().collect();
+    let mut differing = Vec::new();
+    for component in components.difference(&is_removed).cloned() {
         let lacks_component =
             |source: &&SourceEnvironment<'_>| !source.commits.contains_key(&component);
         if let Some(source) = sources.iter().find(lacks_component)
@@ -72,6 +81,28 @@ struct SourceEnvironment<'a> {
     name: &'a EnvName,
     /// The commit of each running component.
     commits: BTreeMap<ComponentName, CommitId>,
+}
+
+/// Returns the components that an environment runs and that all previous environments have removed,
+/// each with the commit at which it was removed. If components are named, returns only those.
+fn find_removals(
+    workspace: &Workspace,
+    rules: &Environment,
+    named: &BTreeSet<ComponentName>,
+) -> Result<BTreeMap<ComponentName, CommitId>, CliError> {
+    let target = read_environment(workspace, rules.name.as_str())?;
+    let sources = rules.promote_from.iter();
+    let sources: Vec<EnvironmentSnapshot<'_>> = sources
+        .map(|source| read_environment(workspace, source.as_str()))
+        .collect::<Result<_, _>>()?;
+    let running = target.state().components().into_keys();
+    let wanted = running.filter(|component| named.is_empty() || named.contains(*component));
+    let find_removal = |component: &ComponentName| {
+        let removals = sources.iter().map(|it| it.state().removed_at(component));
+        let removals: Option<Vec<CommitId>> = removals.collect();
+        Some((component.clone(), *removals?.first()?))
+    };
+    Ok(wanted.filter_map(find_removal).collect())
 }
 
 /// Returns the commit of a component that all source environments run. If the policy compares

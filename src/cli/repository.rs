@@ -1,6 +1,7 @@
 //! Opens the git repository of the working directory, and finds the remote that holds its ledgers.
 
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::command_line::quote_word;
 use crate::git::{Error, Repository};
 
 /// The git setting with the remote that holds the ledgers. Empty for none.
@@ -71,6 +72,28 @@ pub fn has_ledger_remote(repository: &Repository) -> bool {
         Ok(Some(name)) => !name.is_empty(),
         _ => repository.has_config("remote.origin.url"),
     }
+}
+
+/// Adds what to type in a clone without ledgers that uses no remote: fetch them from one of its remotes,
+/// or begin a project if it has none.
+pub fn hint_unused_remotes(repository: &Repository, error: CliError) -> CliError {
+    // An empty setting says that the ledgers are in this repository alone.
+    let is_local =
+        matches!(repository.config_string(REMOTE_SETTING), Ok(Some(name)) if name.is_empty());
+    let list = || repository.git("remote").run()?.into_stdout();
+    let listed = list().unwrap_or_default();
+    let listed = String::from_utf8_lossy(&listed);
+    let names: Vec<&str> = listed.lines().filter(|_| !is_local).collect();
+    if names.is_empty() {
+        return error.hint("git deploy init");
+    }
+    let error = error.because(format!("git config {REMOTE_SETTING} names no remote"));
+    names.into_iter().fold(error, |error, name| {
+        error.hint(format!(
+            "git config {REMOTE_SETTING} {} && git deploy sync",
+            quote_word(name)
+        ))
+    })
 }
 
 /// Returns the remote that holds the ledgers: that of `--remote`, the configured one, or `origin`

@@ -128,7 +128,9 @@ impl Workspace {
             ErrorKind::CannotTell,
             format!("cannot resolve {revision:?}"),
         )?;
-        resolved.map(CommitId).ok_or_else(unknown)
+        let commit = resolved.map(CommitId).ok_or_else(unknown)?;
+        self.refuse_entry_as_commit(revision, commit)?;
+        Ok(commit)
     }
 
     /// Checks that a word that names an environment does not also name a branch or a tag at another

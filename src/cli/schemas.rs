@@ -57,7 +57,7 @@ pub const KINDS: &[DocumentKind] = &[
     ),
     DocumentKind::new::<append_report::EntryDocument<'_>>(
         "entry",
-        "An entry that was written, or would be: every command that writes one.",
+        "An entry that was written, or would be: `abort`, `approve`, `attest`, `build`, `exec`, `expire`, `lock`, `policy approve`, `policy publish`, `policy revoke`, `promote`, `record`, `register`, `resume`, `revoke`, `rollback`, `run`, `unlock`, `unyank`, `verify`, `yank`.",
     ),
     DocumentKind::new::<error::ErrorDocument>(
         "error",
@@ -74,12 +74,18 @@ pub const KINDS: &[DocumentKind] = &[
     DocumentKind::new::<init::InitDocument>("init", "What was set up: `init`."),
     DocumentKind::new::<key::KeyDocument>("key", "A key: `key new`, `key show`."),
     DocumentKind::new::<key::KeysDocument>("keys", "The available keys: `key list`."),
-    DocumentKind::new::<view::log::LogPage>("log", "The history of the ledgers: `log`."),
+    DocumentKind::new::<view::log::LogPage>(
+        "log",
+        "The history of the ledgers: `log`; one entry: `show ENTRY`.",
+    ),
     DocumentKind::new::<notes::NotesDocument>(
         "notes-rebuild",
         "The result of rebuilding the notes: `notes rebuild`.",
     ),
-    DocumentKind::new::<view::plan::DeploymentPlan>("plan", "What a deployment would do: `plan`."),
+    DocumentKind::new::<view::plan::DeploymentPlan>(
+        "plan",
+        "What a deployment would do: `plan`, and `run`, `promote`, `rollback` and `record ENV -- COMMAND` with `--dry-run`.",
+    ),
     DocumentKind::new::<policy::PolicyDocument<'_>>(
         "policy",
         "The policy in force: `policy show`.",
@@ -130,12 +136,22 @@ pub const KINDS: &[DocumentKind] = &[
     ),
     DocumentKind::new::<view::status::StatusReport>("status", "What runs where: `status`."),
     DocumentKind::new::<sync_report::SyncDocument>("sync", "The new entries: `sync`."),
+    DocumentKind::new::<append_report::UnchangedDocument<'_>>(
+        "unchanged",
+        "That nothing was written, because the environment already has the content: `run`, `promote`, `rollback`, `record`.",
+    ),
+    DocumentKind::new::<view::version::VersionReport>(
+        "version",
+        "The current and the next version of a component: `version`.",
+    ),
 ];
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::path::{Path, PathBuf};
+
+    use clap::CommandFactory as _;
 
     use super::*;
 
@@ -193,6 +209,50 @@ mod tests {
                 path.display()
             );
         }
+    }
+
+    /// Checks that the list names a document of each command, and no command that does not exist.
+    #[test]
+    fn every_command_has_a_document() {
+        /// Commands that print something else, as `docs/json.md` says.
+        const OTHERS: [&str; 5] = ["completions", "demo", "help", "hook", "man"];
+        fn collect_leaves(command: &clap::Command, path: &str, leaves: &mut Vec<String>) {
+            for inner in command.get_subcommands() {
+                let path = format!("{path} {}", inner.get_name());
+                if inner.get_subcommands().next().is_none() {
+                    leaves.push(path.trim_start().to_owned());
+                }
+                collect_leaves(inner, &path, leaves);
+            }
+        }
+        let mut leaves = Vec::new();
+        collect_leaves(&crate::cli::Cli::command(), "", &mut leaves);
+        assert!(leaves.len() > 40, "{leaves:?}");
+        let documented: BTreeSet<&str> = KINDS
+            .iter()
+            .flat_map(|kind| kind.about.split('`').skip(1).step_by(2))
+            .collect();
+        // A group such as `person` stands for all of its commands.
+        let is_documented = |leaf: &String| {
+            let group = leaf.split(' ').next().unwrap();
+            documented.contains(leaf.as_str())
+                || leaf != group && documented.contains(group)
+                || OTHERS.contains(&group)
+        };
+        let missing: Vec<&String> = leaves.iter().filter(|it| !is_documented(it)).collect();
+        assert!(missing.is_empty(), "no document is listed for {missing:?}");
+        let is_command = |name: &&&str| {
+            leaves
+                .iter()
+                .any(|leaf| leaf == *name || leaf.starts_with(&format!("{name} ")))
+        };
+        let names = documented.iter().filter(|it| {
+            it.chars()
+                .all(|letter| letter.is_ascii_lowercase() || letter == ' ' || letter == '-')
+                && !it.starts_with('-')
+        });
+        let unknown: Vec<&&str> = names.filter(|it| !is_command(it)).collect();
+        assert!(unknown.is_empty(), "there is no command {unknown:?}");
     }
 
     /// Checks that every field has a description.

@@ -19,7 +19,7 @@ use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::clock;
 use crate::domain::name::ProjectName;
 use crate::domain::time::Time;
-use crate::view::{self, time::TimeStyle};
+use crate::view::{self, announcement::Announcement, time::TimeStyle};
 
 /// The exit code that a shell reports for a program stopped by a closed pipe (128 + SIGPIPE).
 const CLOSED_PIPE: u8 = 141;
@@ -35,6 +35,7 @@ pub struct Ui {
     project: Option<ProjectName>,
     dates: TimeStyle,
     width: Option<usize>,
+    pub(super) announcements: Mutex<Vec<Announcement>>,
     output: Mutex<OutputStreams>,
 }
 
@@ -68,6 +69,7 @@ impl Ui {
             project: options.project.clone(),
             dates,
             width: detect_width(is_terminal),
+            announcements: Mutex::default(),
             output: Mutex::new(OutputStreams {
                 out: AutoStream::new(io::stdout(), choice),
                 err: AutoStream::new(io::stderr(), choice),
@@ -148,7 +150,7 @@ impl Ui {
 
     /// Prints a warning on standard error, wrapped at the terminal's width.
     pub fn eprint_warning(&self, warning: impl Display) {
-        let yellow = AnsiColor::Yellow.on_default().bold();
+        let yellow = AnsiColor::Yellow.on_default();
         self.eprint_sentence(format_args!("{yellow}warning:{yellow:#} {warning}"));
     }
 
@@ -164,10 +166,8 @@ impl Ui {
     }
 
     fn wrap_sentence(&self, text: &str) -> String {
-        let lines: Vec<String> = text
-            .lines()
-            .flat_map(|line| view::wrap::wrap_indented("", SENTENCE_INDENT, line, self.width))
-            .collect();
+        let wrap = |line| view::wrap::wrap_indented("", SENTENCE_INDENT, line, self.width);
+        let lines: Vec<String> = text.lines().flat_map(wrap).collect();
         lines.join("\n")
     }
 
@@ -321,7 +321,8 @@ impl Ui {
         }
         // The lock is released before `print_document` takes it.
         let has_document = self.lock_output().has_document;
-        if let Some(body) = failure.to_document().filter(|_| self.json && !has_document) {
+        let document = failure.to_document(self.announcements());
+        if let Some(body) = document.filter(|_| self.json && !has_document) {
             // If this fails, the text above has the same information.
             let _ = self.print_document("error", &body);
         }
@@ -365,13 +366,11 @@ pub(super) fn detect_width(is_terminal: bool) -> Option<usize> {
 fn has_input() -> io::Result<bool> {
     let input = io::stdin();
     let mut polled = [PollFd::new(&input, PollFlags::IN)];
-    match poll(
-        &mut polled,
-        Some(&Timespec {
-            tv_sec: 0,
-            tv_nsec: 50_000_000,
-        }),
-    ) {
+    let timeout = Timespec {
+        tv_sec: 0,
+        tv_nsec: 50_000_000,
+    };
+    match poll(&mut polled, Some(&timeout)) {
         Ok(ready) => Ok(ready > 0),
         Err(rustix::io::Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),

@@ -10,7 +10,7 @@ use super::append_error::{explain_append_error, sync_usable_ledgers};
 use super::exposed_secrets::refuse_exposed_secrets;
 use super::key_lookup::{find_public_key, find_source, open_signer};
 use super::ledger_problems::report_misnamed;
-use super::repository::{find_remote, open_repository};
+use super::repository::{find_remote, hint_unused_remotes, open_repository};
 use super::unverified_ledgers::{
     describe_local_problem, explain_local_error, suggest_local_remedies,
 };
@@ -124,7 +124,7 @@ impl Workspace {
                 Some(remote) => failure
                     .because(format!("{remote} has none either"))
                     .hint("git deploy init"),
-                None => failure.hint("git deploy init"),
+                None => hint_unused_remotes(&repository, failure),
             });
         };
         let project = Project::from_policy_tip(&repository, tip)
@@ -158,7 +158,7 @@ impl Workspace {
 
     /// Prints which ledgers are left out because their refs are not verified, and how to fix that.
     fn warn_about_unverified(&self, ui: &Ui) {
-        report_misnamed(&self.repository, ui);
+        report_misnamed(ui, &self.repository.find_misnamed_ledger_refs());
         for problem in self.unverified_ledgers() {
             ui.eprint_warning(describe_local_problem(problem));
         }
@@ -179,6 +179,9 @@ impl Workspace {
         Previewer {
             inputs: DeploymentInputs::default(),
             requested_by: None,
+            break_glass: None,
+            description: None,
+            ttl: None,
             repository: &self.repository,
             project: &self.project,
             remote: self.remote.as_deref(),

@@ -4,7 +4,7 @@
 //! deployments of other components are carried out elsewhere and recorded with `git deploy record`.
 //! Recording a deployment that was not carried out would make the ledger untrue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::command_line::component_options;
@@ -12,6 +12,11 @@ use super::entry::DeploymentKind;
 use super::id::CommitId;
 use super::name::{ComponentName, EnvName};
 use super::policy::Policy;
+use super::state::EnvState;
+
+/// Stands for the command of `git deploy record ENV -- COMMAND`, which entries do not store. There is no
+/// such program, so nothing is recorded if it is typed as printed.
+pub const COMMAND_PLACEHOLDER: &str = "COMMAND";
 
 /// A command that deploys to an environment. By default it deploys every component that differs at
 /// `HEAD`.
@@ -31,6 +36,10 @@ pub struct DeployCommand<'a> {
     includes_running: bool,
     was_verified: bool,
     options: String,
+    /// The components that a person's own command deployed last.
+    wrapped: BTreeSet<ComponentName>,
+    /// The command that makes the deployment, quoted for a shell.
+    own_command: Option<String>,
 }
 
 impl<'a> DeployCommand<'a> {
@@ -47,6 +56,8 @@ impl<'a> DeployCommand<'a> {
             includes_running: false,
             was_verified: false,
             options: String::new(),
+            wrapped: BTreeSet::new(),
+            own_command: None,
         }
     }
 
@@ -120,16 +131,57 @@ impl<'a> DeployCommand<'a> {
         self
     }
 
+    /// Leaves room for the command that makes the deployment, if one of its components was last
+    /// deployed in this environment with `git deploy record ENV -- COMMAND`.
+    #[must_use]
+    pub fn deployed_in(mut self, state: EnvState<'_>) -> Self {
+        let names = self.policy.component_names();
+        let is_wrapped = |name: &&ComponentName| {
+            let mut names = self.policy.names_of(name);
+            names.any(|name| state.ran_commands(name))
+        };
+        self.wrapped = names.iter().filter(is_wrapped).cloned().collect();
+        self
+    }
+
+    /// Makes the deployment with this command, quoted for a shell.
+    #[must_use]
+    pub fn with_command(mut self, command: impl Into<String>) -> Self {
+        self.own_command = Some(command.into());
+        self
+    }
+
+    /// Returns the command after `--`, which makes a deployment that git-deploy does not carry out.
+    /// Returns `None` if another system makes it.
+    pub fn own_command(&self) -> Option<&str> {
+        if self.is_run() {
+            return None;
+        }
+        let deciding = self.deciding();
+        let is_wrapped = if deciding.is_empty() {
+            !self.wrapped.is_empty()
+        } else {
+            deciding.iter().any(|name| self.wrapped.contains(name))
+        };
+        let placeholder = is_wrapped.then_some(COMMAND_PLACEHOLDER);
+        self.own_command.as_deref().or(placeholder)
+    }
+
+    /// Returns the components that decide how the deployment is made; none, if all do.
+    fn deciding(&self) -> &[ComponentName] {
+        if self.deciding.is_empty() {
+            &self.components
+        } else {
+            &self.deciding
+        }
+    }
+
     /// Returns whether git-deploy carries the deployment out: the policy has the command that it
     /// needs for one of the components.
     pub fn is_run(&self) -> bool {
         let is_removal = self.kind == DeploymentKind::Destroy;
         let has_command = |name: &ComponentName| carries_out(self.policy, name, is_removal);
-        let deciding = if self.deciding.is_empty() {
-            &self.components
-        } else {
-            &self.deciding
-        };
+        let deciding = self.deciding();
         if deciding.is_empty() {
             self.policy.component_names().iter().any(has_command)
         } else {
@@ -171,6 +223,9 @@ impl fmt::Display for DeployCommand<'_> {
         }
         if !self.options.is_empty() {
             write!(f, " {}", self.options)?;
+        }
+        if let Some(command) = self.own_command() {
+            write!(f, " -- {command}")?;
         }
         Ok(())
     }
@@ -288,6 +343,17 @@ mod tests {
             ),
             (new().any_commit().chosen_by([&api]), "record prod REV"),
             (DeployCommand::new(&policy, "prod"), "run prod"),
+            (
+                new()
+                    .only([&api])
+                    .with_command("./deploy.sh 'a b'")
+                    .options("--change 7"),
+                "record prod 010101010101 --component api --change 7 -- ./deploy.sh 'a b'",
+            ),
+            (
+                new().only([&web]).with_command("x"),
+                "run prod 010101010101 --component web",
+            ),
         ] {
             assert_eq!(command.to_string(), format!("git deploy {expected}"));
         }

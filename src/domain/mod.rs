@@ -11,6 +11,7 @@ pub mod history;
 pub mod id;
 pub mod input_name;
 pub mod name;
+pub mod next_version;
 pub mod plan;
 pub mod policy;
 pub mod rules;

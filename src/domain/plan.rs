@@ -11,7 +11,7 @@ mod terraform;
 pub use created_resources::CreatedResources;
 pub use terraform::{
     ActionCounts, MAX_JSON_BYTES, PlannedAction, TerraformError, TerraformPlan,
-    is_saved_terraform_plan,
+    is_saved_terraform_plan, list_warnings,
 };
 
 use super::id::{CommitId, Digest};

@@ -91,8 +91,23 @@ impl Repository {
     /// Returns the errors for files whose names git does not allow for a ref, as a file manager makes
     /// them. This program ignores them, but `git fetch` stops at them.
     pub fn find_misnamed_refs(&self) -> Vec<Error> {
+        self.find_misnamed_refs_below("refs/")
+    }
+
+    /// Like [`Self::find_misnamed_refs`], only in the folders `refs/deploy*`: a repository can have
+    /// many thousands of other refs, and most commands read none of them.
+    pub fn find_misnamed_ledger_refs(&self) -> Vec<Error> {
+        let folders = self.common_dir().join("refs").read_dir();
+        let names = folders.into_iter().flatten().flatten();
+        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        let ours = names.filter(|name| name.starts_with("deploy"));
+        ours.flat_map(|name| self.find_misnamed_refs_below(&format!("refs/{name}")))
+            .collect()
+    }
+
+    fn find_misnamed_refs_below(&self, prefix: &str) -> Vec<Error> {
         // If the files cannot be listed, the refs cannot be either, which is reported.
-        let files = self.list_loose_refs("refs/").unwrap_or_default().misnamed;
+        let files = self.list_loose_refs(prefix).unwrap_or_default().misnamed;
         let describe = |path: PathBuf| {
             let name = path.strip_prefix(self.common_dir()).unwrap_or(&path);
             Error::BrokenRef {

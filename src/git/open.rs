@@ -221,7 +221,7 @@ fn refuse_unsupported(gix: &gix::Repository) -> Result<()> {
 fn refuse_partial_clone(gix: &gix::Repository) -> Result<()> {
     Err(Error::Unsupported {
         path: gix.git_dir().to_owned(),
-        feature: "objects that were left out of the clone (--filter)".to_owned(),
+        feature: "objects that were filtered out of the clone (--filter)".to_owned(),
         remedy: "git clone, without --filter",
     })
 }

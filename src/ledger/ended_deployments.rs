@@ -98,18 +98,14 @@ impl LedgerHistory<'_> {
         let stated = start
             .deployment()
             .and_then(|deployment| deployment.origin.branch.clone());
-        success.branch = match stated {
-            Some(branch) => Some(branch.as_str().to_owned()),
-            None => {
-                let policy = self.policy_of(statement)?;
-                let rules = policy
-                    .as_deref()
-                    .and_then(|policy| policy.environment(&ended.environment));
-                rules
-                    .and_then(|rules| rules.branch.as_ref())
-                    .map(|branch| branch.as_str().to_owned())
-            }
+        let policy = self.policy_of(statement)?;
+        let of_environment = || {
+            let rules = policy.as_deref()?.environment(&ended.environment)?;
+            Some(rules.branch.as_ref()?.as_str().to_owned())
         };
+        success.branch = stated
+            .map(|branch| branch.as_str().to_owned())
+            .or_else(of_environment);
         Ok(Some(success))
     }
 

@@ -105,9 +105,9 @@ impl ComponentCheckout {
         })
     }
 
-    /// Checks whether a path, relative to the root of the commit, is a file and not a folder.
-    pub fn has_file(&self, path: &str) -> bool {
-        self.files.iter().any(|file| file.path == path.as_bytes())
+    /// Returns the file at a path, relative to the root of the commit, if that is not a folder.
+    pub fn find_file(&self, path: &str) -> Option<&ComponentFile> {
+        self.files.iter().find(|file| file.path == path.as_bytes())
     }
 
     /// Empties the folder and writes the files, read-only.

@@ -12,6 +12,6 @@ mod rollback;
 mod unordered;
 
 pub use apply::apply_deployment;
-pub use changes::make_result;
+pub use changes::{make_result, prepare_job};
 pub use deploy_task::{DeployTask, RunCallbacks, RunReport, StopReason};
 pub use unordered::{make_plans, verify_components};

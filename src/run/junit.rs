@@ -18,6 +18,7 @@ use node::{read_count, read_title, to_plain_line};
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::{Map, Value, json};
 
+use crate::domain::count::{choose, count};
 use crate::domain::entry::{MAX_BYTES, MAX_PREDICATE, TEST_COUNTS_KEY};
 use crate::domain::id::Digest;
 use crate::domain::text::{Line, sanitize};
@@ -79,13 +80,13 @@ impl TestResults {
         if claimed_failures > 0 && self.failures() == failures_before {
             // The suites count failures, but no test case failed, for example because a suite could
             // not start.
-            let failures = if claimed_failures == 1 {
-                "1 failure that names no test".to_owned()
-            } else {
-                format!("{claimed_failures} failures that name no test")
-            };
-            self.failed
-                .push(to_plain_line(&format!("{name}: {failures}")));
+            let (failures, verb) = (
+                count(claimed_failures, "failure"),
+                choose(claimed_failures, "names", "name"),
+            );
+            self.failed.push(to_plain_line(&format!(
+                "{name}: {failures} that {verb} no test"
+            )));
         }
         Ok(())
     }

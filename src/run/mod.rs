@@ -22,6 +22,7 @@ pub mod proposed_approval;
 pub mod replay;
 mod saved_plan;
 pub mod schedule;
+pub mod script_check;
 pub mod work_dirs;
 
 #[cfg(test)]

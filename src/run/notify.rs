@@ -170,7 +170,8 @@ fn build_variables(notice: &Notice) -> Vec<(&'static str, String)> {
         ("DEPLOY_BY", text(notice.by.as_ref())),
         ("DEPLOY_CHANGE", text(notice.change.as_ref())),
         ("DEPLOY_RELEASE", text(notice.release.as_ref())),
-        ("DEPLOY_AUTHORS", notice.safe_authors().join(", ")),
+        // A name can contain a comma, but no line break.
+        ("DEPLOY_AUTHORS", notice.safe_authors().join("\n")),
         (
             "DEPLOY_REASON",
             notice.safe_reasons().into_iter().next().unwrap_or_default(),

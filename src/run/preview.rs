@@ -16,6 +16,8 @@ use crate::domain::id::RunId;
 use crate::domain::input_name::{InputName, PurposeField};
 use crate::domain::name::Person;
 use crate::domain::policy::Environment;
+use crate::domain::text::{Description, Line};
+use crate::domain::time::Span;
 use crate::domain::verdict::Verdict;
 use crate::git::repo::Repository;
 use crate::ledger::Project;
@@ -65,6 +67,12 @@ pub struct Previewer<'a> {
     pub inputs: DeploymentInputs,
     /// The person who requests the deployment, if the signer is another person.
     pub requested_by: Option<Person>,
+    /// The reason for breaking glass, if the deployment does.
+    pub break_glass: Option<Line>,
+    /// The description. Defaults to the subjects of the new commits if the policy requires one.
+    pub description: Option<Description>,
+    /// The lifetime of an ephemeral environment. Defaults to the policy's maximum.
+    pub ttl: Option<Span>,
 }
 
 impl Previewer<'_> {
@@ -109,10 +117,13 @@ impl Previewer<'_> {
         let result = writer.preview(spec.env.ledger(), &|snapshot| {
             let policy = snapshot.policy.ok_or(PreviewError::NoPolicy)?;
             let mut deployment = build_deployment(snapshot, policy, spec)?;
-            deployment.expires = compute_expiry(spec.rules);
+            let ephemeral = spec.rules.ephemeral;
+            deployment.expires = ephemeral.map(|it| clock::now().plus(self.ttl.unwrap_or(it.ttl)));
+            deployment.break_glass.clone_from(&self.break_glass);
+            deployment.description.clone_from(&self.description);
             self.inputs.apply_to(&mut deployment);
             let message = InputName::Purpose(PurposeField::Message);
-            if spec.rules.require.contains(&message) {
+            if self.description.is_none() && spec.rules.require.contains(&message) {
                 deployment.description = build_description(self.repository, policy, &deployment)
                     .map_err(SelectionError::Git)?;
             }
@@ -140,13 +151,6 @@ impl Previewer<'_> {
             Err(AppendFailure::Append(error)) => Err(error.into()),
         }
     }
-}
-
-/// Returns when an ephemeral environment expires by default: after its longest lifetime.
-fn compute_expiry(rules: &Environment) -> Option<crate::domain::time::Time> {
-    rules
-        .ephemeral
-        .map(|ephemeral| clock::now().plus(ephemeral.ttl))
 }
 
 /// Returns the first person who may start such a deployment, as the default deployer.

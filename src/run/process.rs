@@ -28,6 +28,7 @@ use termination::Termination;
 use super::cancellation::Cancellation;
 use super::isolation::CommandIsolation;
 use crate::clock::{Deadline, Stopwatch, time_limit};
+use crate::domain::entry::CANCELLED_STATUS;
 pub use crate::program::Stream;
 use crate::program::{POLL_INTERVAL, RunningProgram};
 use crate::signing::process_hardening;
@@ -61,7 +62,7 @@ impl CommandEnd {
             Self::Exited(status) => status,
             Self::Signalled(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
             Self::TimedOut => 124,
-            Self::Cancelled => 130,
+            Self::Cancelled => CANCELLED_STATUS,
         }
     }
 }
@@ -72,7 +73,7 @@ impl std::fmt::Display for CommandEnd {
             Self::Exited(status) => write!(f, "exit status {status}"),
             Self::Signalled(signal) => write!(f, "ended by signal {signal}"),
             Self::TimedOut => f.write_str("timed out"),
-            Self::Cancelled => f.write_str("interrupted"),
+            Self::Cancelled => f.write_str("cancelled"),
         }
     }
 }

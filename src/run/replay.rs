@@ -20,6 +20,7 @@ use serde::Serialize;
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
+use crate::domain::policy::Policy;
 use crate::domain::time::Time;
 use crate::domain::verdict::{CheckResult, Decision, Rule, Verdict};
 use crate::git::{Repository, Result};
@@ -40,8 +41,6 @@ pub struct ReplayCase {
     pub statement: Statement,
     /// The other policy's verdict.
     pub verdict: Verdict,
-    /// Whether the policy in force would refuse it as well.
-    pub is_refused_in_force: bool,
 }
 
 impl ReplayCase {
@@ -62,13 +61,13 @@ impl ReplayCase {
 pub struct DecisionCounts {
     /// All deployments that were judged.
     pub deployments: usize,
-    /// Accepted at the time, refused by the other policy.
+    /// Accepted at the time, refused by the other policy and not by the policy in force.
     pub refused: usize,
-    /// Accepted by the other policy, but refused by the rules of the time, for example without the
-    /// break-glass that it was made with.
+    /// Accepted by the other policy and not by the policy in force, but refused by the rules of the
+    /// time, for example without the break-glass that it was made with.
     #[serde(rename = "newlyAllowed")]
     pub allowed: usize,
-    /// Undecidable under the other policy.
+    /// Undecidable under the other policy and not under the policy in force.
     #[serde(rename = "cannotTell")]
     pub undecided: usize,
 }
@@ -162,7 +161,7 @@ impl ReplayResult {
 
 /// The result of judging one deployment again.
 enum ReplayOutcome {
-    /// The decision is the same as at the time.
+    /// The decision is the same as at the time, or as that of the policy in force.
     Same(LedgerName),
     /// Accepted at the time, refused by the other policy.
     Refused(ReplayCase),
@@ -221,51 +220,60 @@ pub fn replay(
     Ok(empty_result.merge(merged, spec.max_cases))
 }
 
-/// Judges one deployment under the policy of its time and under the other policy.
+/// Judges one deployment under the policy of its time, under the policy in force and under the other
+/// policy. The decision is another one only if it is not already that of the policy in force.
 fn judge_again(
     past: &PastLoader<'_>,
     ledger: &LedgerName,
     position: EntryPosition,
 ) -> Result<ReplayOutcome> {
     let deployment = past.load_deployment(ledger, position)?;
-    let original = deployment.judge_as_made();
-    let proposed = deployment.judge_under(&deployment.policies.proposal);
-    let make_case = |deployment: PastDeployment<'_>, verdict| ReplayCase {
+    let (change, verdict) = judge_change(&deployment, &deployment.policies.proposal);
+    let is_new = || judge_change(&deployment, &deployment.policies.in_force).0 != change;
+    let outcome = match change {
+        Some(DecisionChange::Refused) if is_new() => ReplayOutcome::Refused,
+        Some(DecisionChange::Allowed) if is_new() => ReplayOutcome::Allowed,
+        Some(DecisionChange::Undecided) if is_new() => ReplayOutcome::Undecided,
+        _ => return Ok(ReplayOutcome::Same(ledger.clone())),
+    };
+    Ok(outcome(ReplayCase {
         id: position.id,
         statement: deployment.statement,
         verdict,
-        is_refused_in_force: false,
-    };
-    Ok(match (original.decision(), proposed.decision()) {
-        (Decision::Refused, Decision::Allowed) => {
-            ReplayOutcome::Allowed(make_case(deployment, proposed))
-        }
-        (Decision::Refused, _) => ReplayOutcome::Same(ledger.clone()),
-        (_, Decision::Refused) => {
-            let is_refused_in_force = deployment
-                .judge_under(&deployment.policies.in_force)
-                .decision()
-                == Decision::Refused;
-            ReplayOutcome::Refused(ReplayCase {
-                is_refused_in_force,
-                ..make_case(deployment, proposed)
-            })
-        }
-        (Decision::Allowed, Decision::CannotTell) => {
-            ReplayOutcome::Undecided(make_case(deployment, proposed))
-        }
+    }))
+}
+
+/// How a policy decides differently from the policy of the time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum DecisionChange {
+    Refused,
+    Allowed,
+    Undecided,
+}
+
+/// Returns how a policy decides differently from that of the time, if it does, and its verdict.
+fn judge_change(
+    deployment: &PastDeployment<'_>,
+    policy: &Policy,
+) -> (Option<DecisionChange>, Verdict) {
+    let original = deployment.judge_as_made().decision();
+    let verdict = deployment.judge_under(policy);
+    let change = match (original, verdict.decision()) {
+        (Decision::Refused, Decision::Allowed) => Some(DecisionChange::Allowed),
+        (Decision::Refused, _) => None,
+        (_, Decision::Refused) => Some(DecisionChange::Refused),
+        (Decision::Allowed, Decision::CannotTell) => Some(DecisionChange::Undecided),
         // If a deployment was accepted only because of its break-glass, check whether the other
         // policy would accept it without one.
-        _ => match deployment.without_break_glass() {
-            Some(ordinary) if ordinary.judge_as_made().decision() == Decision::Refused => {
-                let proposed = ordinary.judge_under(&ordinary.policies.proposal);
-                if proposed.decision() == Decision::Allowed {
-                    ReplayOutcome::Allowed(make_case(deployment, proposed))
-                } else {
-                    ReplayOutcome::Same(ledger.clone())
-                }
-            }
-            _ => ReplayOutcome::Same(ledger.clone()),
-        },
-    })
+        _ => {
+            let ordinary = deployment.without_break_glass();
+            let ordinary = ordinary.filter(|it| it.judge_as_made().decision() == Decision::Refused);
+            let verdict_without = ordinary.map(|it| it.judge_under(policy));
+            return match verdict_without.filter(|it| it.decision() == Decision::Allowed) {
+                Some(verdict_without) => (Some(DecisionChange::Allowed), verdict_without),
+                None => (None, verdict),
+            };
+        }
+    };
+    (change, verdict)
 }

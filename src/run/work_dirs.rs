@@ -197,7 +197,7 @@ impl<'a> WorkDirs<'a> {
             .component(&target.component)
             .and_then(|it| it.paths.as_ref());
         let base = paths.map_or_else(String::new, Paths::base_dir);
-        let folder = if checkout.has_file(&base) {
+        let folder = if checkout.find_file(&base).is_some() {
             base.rsplit_once('/').map_or("", |(above, _)| above)
         } else {
             &base

@@ -9,7 +9,8 @@ use std::path::Path;
 use super::ref_update::RefUpdate;
 use crate::clock::Deadline;
 use crate::domain::id::Oid;
-use crate::program::{ExternalProgram, ProgramEnd, is_executable};
+use crate::program::executable::is_executable;
+use crate::program::{ExternalProgram, ProgramEnd};
 
 /// Runs a hook, if it exists and is executable, as git would. Returns whether it accepts the push.
 /// As in git, it has no time limit.

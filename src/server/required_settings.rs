@@ -58,7 +58,7 @@ impl RequiredSetting {
             WantedValue::Contains(value) | WantedValue::Equals(value) => {
                 format!("{key} is not {value}: {otherwise}")
             }
-            WantedValue::Covers(_) => format!("{key} leaves out objects or refs: {otherwise}"),
+            WantedValue::Covers(_) => format!("{key} excludes objects or refs: {otherwise}"),
             WantedValue::Not { bad, .. } => format!("{key} is {bad}: {otherwise}"),
             WantedValue::BoolOrUnset(value) => {
                 format!("{key} is {}: {otherwise}", if value { "off" } else { "on" })

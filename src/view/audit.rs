@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::grouping;
 use super::symbols::Mark;
 use super::wrap::wrap_hanging;
+use crate::domain::count::inflect;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
@@ -97,11 +98,7 @@ pub fn render_text(
         .max()
         .unwrap_or_default();
     for ledger in &audit.ledgers {
-        let entries = if ledger.entries == 1 {
-            "entry"
-        } else {
-            "entries"
-        };
+        let entries = inflect(ledger.entries, "entry");
         let period = match ledger.period {
             Some(period) if ledger.entries == 1 => format!(", {}", when(period.from)),
             Some(period) => format!(", from {} to {}", when(period.from), when(period.to)),
@@ -187,7 +184,7 @@ fn summarize(audit: &AuditDocument) -> String {
             .count()
     };
     let (failed, unknown) = (count(CheckResult::Fail), count(CheckResult::Unknown));
-    let findings = if failed == 1 { "finding" } else { "findings" };
+    let findings = inflect(failed, "finding");
     match (failed, unknown) {
         (0, 0) => format!("{} every entry follows the rules", Mark::Yes),
         (0, unknown) => format!(

@@ -5,6 +5,7 @@ use anstyle::Style;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::announcement::Announcement;
 use super::symbols::Mark;
 use super::undeclared::UndeclaredRemark;
 use super::{result_text, verdict, wrap};
@@ -32,6 +33,8 @@ pub struct DeploymentCheck<'a> {
     pub left_out: &'a [LeftOut],
     /// The components that run but that the policy no longer has.
     pub undeclared: &'a [ComponentName],
+    /// What was announced about the deployment.
+    pub announcements: Vec<Announcement>,
 }
 
 /// The body of the document.
@@ -54,6 +57,9 @@ pub struct CheckDocument {
     /// The components that run but are no longer declared in the policy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undeclared: Vec<ComponentName>,
+    /// What a person should know before the deployment, although no rule forbids it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub announcements: Vec<Announcement>,
     /// `decision`, and `checks`: one for each rule, with its outcome, the reason and the next command.
     #[serde(flatten, serialize_with = "verdict::serialize")]
     #[schemars(with = "verdict::VerdictDocument<'_>")]
@@ -108,6 +114,7 @@ pub fn to_document(check: &DeploymentCheck<'_>) -> CheckDocument {
         components: check.deployment.components.iter().map(component).collect(),
         left_out: check.left_out.iter().map(Into::into).collect(),
         undeclared: check.undeclared.to_vec(),
+        announcements: check.announcements.clone(),
         verdict: check.verdict.clone(),
     }
 }
@@ -125,11 +132,7 @@ impl From<&LeftOut> for LeftOutComponent {
 impl LeftOutComponent {
     /// Describes the component in a sentence without a full stop: `api is left out: it is on hold`.
     pub fn describe(&self) -> String {
-        let verb = match self.after {
-            None => "left out",
-            Some(_) => "skipped",
-        };
-        format!("{} is {verb}: {}", self.component, self.reason)
+        format!("{} is left out: {}", self.component, self.reason)
     }
 }
 
@@ -153,7 +156,8 @@ pub fn render_text(check: &DeploymentCheck<'_>, width: Option<usize>) -> String 
         lines.push(format!("    {dim}it already has this content{dim:#}"));
     }
     for left_out in check.left_out {
-        let sentence = left_out.to_string();
+        let (component, reason) = (&left_out.component, left_out.format_reason());
+        let sentence = format!("a run would leave {component} out: {reason}");
         lines.extend(wrap::wrap_indented("    ", 2, &sentence, width));
     }
     if let Some(remark) = UndeclaredRemark::describe(check.environment, check.undeclared) {

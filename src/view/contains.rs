@@ -8,6 +8,7 @@ use super::deployment_diff::format_revision;
 use super::grouping;
 use super::symbols::Mark;
 use super::wrap;
+use crate::domain::count::choose;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::text::sanitize;
@@ -241,7 +242,7 @@ fn describe_match(
                 .iter()
                 .map(|commit| commit.0.prefix(7))
                 .collect();
-            let make = if commits.len() == 1 { "makes" } else { "make" };
+            let make = choose(commits.len(), "makes", "make");
             format!(
                 "{running} has it as {}, which {make} the same change",
                 commits.join(", ")

@@ -10,6 +10,7 @@ use super::grouping::list_or_count;
 use super::symbols::Mark;
 use super::table::{Cell, Table};
 use super::wrap;
+use crate::domain::count::{choose, count};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::text::{Line, sanitize};
@@ -230,20 +231,19 @@ pub(super) fn format_revision(revision: &str) -> String {
         .map_or_else(|_| sanitize(revision), |commit| commit.0.prefix(7))
 }
 
-/// Returns `, 5 components stay as they are` if some components would change and others would not.
+/// Returns `, 5 components are unchanged` if some components would change and others would not.
 /// Otherwise returns an empty text.
 fn unchanged_remark(diff: &DeploymentDiff) -> String {
-    let count = diff
+    let number = diff
         .components
         .iter()
         .filter(|it| it.change == ContentChange::Unchanged)
         .count();
-    match count {
-        _ if diff.affected.is_empty() => String::new(),
-        0 => String::new(),
-        1 => ", 1 component stays as it is".to_owned(),
-        count => format!(", {count} components stay as they are"),
+    if diff.affected.is_empty() || number == 0 {
+        return String::new();
     }
+    let (components, verb) = (count(number, "component"), choose(number, "is", "are"));
+    format!(", {components} {verb} unchanged")
 }
 
 /// The maximum number of components for which each has its own row, even if all rows are equal.
@@ -280,7 +280,7 @@ fn row_cells(component: &ComponentDiff, name: &str) -> [Cell; 5] {
         ContentChange::Unknown => ("is unknown", Mark::No.style()),
         ContentChange::Absent => ("absent", Mark::None.style()),
         ContentChange::Renamed => ("renamed", Mark::Live.style()),
-        ContentChange::Unchanged => ("stays", Mark::None.style()),
+        ContentChange::Unchanged => ("unchanged", Mark::None.style()),
     };
     let format_count = |count: Option<CommitCount>, sign: &str| {
         let count = count.filter(|count| count.commits > 0);

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use super::audit::AuditDocument;
+use crate::domain::count::count;
 use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::domain::verdict::CheckResult;
@@ -40,16 +41,9 @@ pub fn render_xml(audit: &AuditDocument, at: Time) -> String {
 /// Returns the test cases: the ledgers, the notes if they were checked, and the rest.
 fn list_cases(audit: &AuditDocument) -> Vec<TestCase<'_>> {
     let ledgers = audit.ledgers.iter().map(|ledger| {
-        let entries = if ledger.entries == 1 {
-            "entry"
-        } else {
-            "entries"
-        };
+        let entries = count(ledger.entries, "entry");
         TestCase {
-            name: format!(
-                "{}, {} {entries} up to {}",
-                ledger.ledger, ledger.entries, ledger.tip
-            ),
+            name: format!("{}, {entries} up to {}", ledger.ledger, ledger.tip),
             findings: &ledger.findings,
         }
     });

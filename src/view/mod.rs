@@ -4,6 +4,7 @@
 //! Text contains colour codes, which the caller may remove. The words must therefore be clear
 //! without colours.
 
+pub mod announcement;
 pub mod attestation_text;
 pub mod audit;
 pub mod check;
@@ -33,4 +34,5 @@ pub mod text_diff;
 pub mod time;
 pub mod undeclared;
 pub mod verdict;
+pub mod version;
 pub mod wrap;

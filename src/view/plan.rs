@@ -14,7 +14,7 @@ mod text;
 mod tests;
 
 pub use component::{ComponentPlan, ComponentTransition, PlanState};
-pub use difference::{compare_plans, read_digests};
+pub use difference::{compare_plans, read_plans};
 pub use document::DeploymentPlan;
 pub use markdown::render_markdown;
 pub use text::{PlanDetail, render_text};

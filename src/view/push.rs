@@ -1,6 +1,7 @@
 //! The server's report to the pusher: each update that was not accepted, why, and the next command.
 
 use super::{verdict, wrap};
+use crate::domain::count::count;
 use crate::domain::text::sanitize;
 use crate::domain::verdict::{Decision, MESSAGE_PREFIX, Verdict};
 
@@ -97,8 +98,7 @@ fn render_update(update: &UpdateReport<'_>) -> Vec<String> {
     if rules.len() > MAX_LINES {
         let more = rules.len() - MAX_LINES;
         rules.truncate(MAX_LINES);
-        let noun = if more == 1 { "line" } else { "lines" };
-        rules.push(format!("  and {more} more {noun}"));
+        rules.push(format!("  and {}", count(more, "more line")));
     }
     lines.extend(rules);
     lines
@@ -158,6 +158,72 @@ mod tests {
                                   left
           ✓ 3 other rules
         ");
+    }
+
+    /// Checks that a client of any width shows each id, name and command of the server's report on one
+    /// line, and that only a command or a long name is wider than the terminal.
+    #[test]
+    fn nothing_is_broken_on_a_narrow_terminal() {
+        let id = "2affccc97fa0";
+        let long = "prod-eu-central-customer-facing";
+        let checks = [
+            Check::fail(
+                Rule::Approvals,
+                "1 of 2: bob ✓, needs one of annemarie.vandenberg, carol",
+            )
+            .remedy(format!("git deploy approve prod {id}")),
+            Check::fail(
+                Rule::PreviousEnvironment,
+                format!("stage never ran {id}; it ran the same content of api at a1415d4561bb"),
+            )
+            .remedy(format!("git deploy record {long} {id} --component api")),
+            Check::fail(
+                Rule::Hold,
+                format!("api at {id} is on hold since 2026-12-01T01:05:26Z"),
+            )
+            .remedy(format!("git deploy unlock prod --commit {id}")),
+            Check::unknown(
+                Rule::Chain,
+                "type `git deploy sync --repair` and push again",
+            ),
+        ];
+        let verdict = Verdict {
+            checks: checks.to_vec(),
+        };
+        let report = plain(&[UpdateReport {
+            summary: Some("api 1.4.2, customer-notification-dispatcher, 2affccc97fa0"),
+            ..update(&verdict)
+        }]);
+        for width in 40..=80 {
+            let lines: Vec<String> = report
+                .lines()
+                .flat_map(|line| wrap::wrap_remote_line("remote: ", line, Some(width)))
+                .collect();
+            for word in report.split_whitespace() {
+                assert!(
+                    lines.iter().any(|line| line.contains(word)),
+                    "{width}: {word}"
+                );
+            }
+            let commands = checks.iter().filter_map(|check| check.remedy.as_deref());
+            for command in commands.chain(["`git deploy sync --repair`"]) {
+                let has_command = |line: &&String| line.contains(command);
+                let line = lines.iter().find(has_command).unwrap();
+                let fits = "remote:     → ".len() + command.len() <= width;
+                assert!(
+                    !fits || wrap::display_width(line) <= width,
+                    "{width}: {line}"
+                );
+            }
+            let is_too_wide = |line: &&String| wrap::display_width(line) > width;
+            for line in lines.iter().filter(is_too_wide) {
+                let rest = line.trim_start_matches("remote:").trim();
+                assert!(
+                    rest.starts_with('→') || !rest.contains(' '),
+                    "{width}: {line}"
+                );
+            }
+        }
     }
 
     /// Checks that "refused" and "cannot tell" differ: the pusher must act on the first, the owner

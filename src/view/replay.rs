@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::symbols::Mark;
 use super::table::{Cell, Table};
 use super::{log, result_text, verdict, wrap};
+use crate::domain::count::count;
 use crate::domain::entry::ComponentChange;
 use crate::domain::id::Digest;
 use crate::domain::name::ComponentName;
@@ -78,8 +79,6 @@ pub struct ReplayedDeployment {
     /// The deployment: what, by whom and when, as in `log`.
     #[serde(flatten)]
     pub log_entry: log::LogEntry,
-    /// Whether the policy in force would refuse it too.
-    pub refused_in_force: bool,
     /// The answers of the proposal's rules.
     #[serde(flatten, serialize_with = "verdict::serialize")]
     #[schemars(with = "verdict::VerdictDocument<'_>")]
@@ -100,7 +99,6 @@ impl ReplayedDeployment {
         };
         Self {
             log_entry: log::describe_entry(case.id, &case.statement, None),
-            refused_in_force: case.is_refused_in_force,
             verdict: case.verdict,
             targets,
         }
@@ -149,11 +147,6 @@ impl ReplayedDeployment {
         {
             let head = format!("{margin}{:<RULE_WIDTH$}  ", check.rule.name());
             lines.extend(wrap::wrap_hanging(&head, &sanitize(&check.detail), width));
-        }
-        if self.refused_in_force {
-            lines.push(format!(
-                "{margin}{dim}the policy in force would refuse it too{dim:#}"
-            ));
         }
         if let Some(reason) = log_entry
             .break_glass
@@ -215,20 +208,15 @@ pub fn render_text(
     let since = replay
         .since
         .map_or_else(String::new, |since| format!(", since {}", when(since)));
-    let in_force_remark = if replay.is_in_force {
-        ", the policy in force,"
+    let deployments = count_deployments(total.deployments);
+    let source = sanitize(&replay.source);
+    let heading = if replay.is_in_force {
+        format!("{source}, the policy in force, on {deployments}{since}:")
     } else {
-        ""
+        format!("{source} on {deployments}{since}, compared with the policy in force:")
     };
-    let mut lines = vec![
-        format!(
-            "{}{in_force_remark} on {}{since}:",
-            sanitize(&replay.source),
-            count_deployments(total.deployments)
-        ),
-        String::new(),
-        build_table(replay).render(width),
-    ];
+    let mut lines = wrap::wrap_indented("", 2, &heading, width);
+    lines.extend([String::new(), build_table(replay).render(width)]);
     lines.extend(render_sections(replay, width, when));
     lines.push(String::new());
     if !replay.reassigned_components.is_empty() {
@@ -259,13 +247,13 @@ fn render_sections(
     let sections = [
         (
             ReplayDecision::Refused,
-            "Would have been refused",
+            "Would newly be refused",
             &replay.would_be_refused,
             total.refused,
         ),
         (
             ReplayDecision::Allowed,
-            "Would have been allowed",
+            "Would newly be allowed",
             &replay.would_be_allowed,
             total.allowed,
         ),
@@ -296,10 +284,7 @@ fn render_sections(
 
 /// Returns `12 past deployments`.
 fn count_deployments(number: usize) -> String {
-    format!(
-        "{number} past deployment{}",
-        if number == 1 { "" } else { "s" }
-    )
+    count(number, "past deployment")
 }
 
 /// Builds the table of the environments.
@@ -312,7 +297,7 @@ fn build_table(replay: &ReplayReport) -> Table {
         "Environment",
         "Deployments",
         "Refused",
-        "Newly allowed",
+        "Allowed",
         "Cannot tell",
     ])
     .shorten_columns(&[0]);
@@ -344,27 +329,24 @@ fn summarize(replay: &ReplayReport) -> (Mark, String) {
             allowed: 0,
             undecided: 0,
             ..
-        } => (
-            Mark::Yes,
-            "every decision would have been the same".to_owned(),
-        ),
+        } => (Mark::Yes, "every decision would be the same".to_owned()),
         DecisionCounts {
             refused: 0,
             undecided: 0,
             ..
-        } => (Mark::Yes, "none would have been refused".to_owned()),
+        } => (Mark::Yes, "none would newly be refused".to_owned()),
         DecisionCounts {
             refused: 0,
             undecided,
             ..
         } => (
             Mark::Unknown,
-            format!("none would have been refused, but {undecided} could not be evaluated"),
+            format!("none would newly be refused, but {undecided} could not be evaluated"),
         ),
         DecisionCounts { refused, .. } => (
             Mark::No,
             format!(
-                "{refused} of {deployments} would have been refused: {}",
+                "{refused} of {deployments} would newly be refused: {}",
                 rules.join(", ")
             ),
         ),

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::grouping;
+use crate::domain::count::choose;
 use crate::domain::entry::{
-    ComponentChange, ComponentResult, Deployment, DeploymentKind, Outcome, Target,
+    ComponentChange, ComponentResult, Deployment, DeploymentKind, Outcome, Statement, Target,
 };
 use crate::domain::id::CommitId;
-use crate::domain::name::EnvName;
+use crate::domain::name::{ComponentName, EnvName};
 
 /// Returns a target in words: `api 1.4.2 (8f3c2a1)`.
 pub fn format_target(target: &Target) -> String {
@@ -112,6 +113,26 @@ pub fn describe_unchanged(environment: &EnvName) -> String {
 
 /// Returns the outcomes in words: `prod is now at 8f3c2a1 (api 1.4.2); 2 skipped.`
 pub fn summarize_outcomes(environment: &str, results: &[ComponentResult]) -> String {
+    summarize(environment, results, &|_| false)
+}
+
+/// Returns the outcomes of an entry in words. Says which components failed because the run was
+/// cancelled.
+pub fn summarize_entry(environment: &str, kind: DeploymentKind, statement: &Statement) -> String {
+    let results = statement.component_results();
+    if kind == DeploymentKind::Destroy {
+        return summarize_deployment(environment, kind, &results);
+    }
+    summarize(environment, &results, &|component| {
+        statement.was_cancelled(component)
+    })
+}
+
+fn summarize(
+    environment: &str,
+    results: &[ComponentResult],
+    was_cancelled: &dyn Fn(&ComponentName) -> bool,
+) -> String {
     let targets_with = |outcome: Outcome| -> Vec<&Target> {
         results
             .iter()
@@ -124,18 +145,25 @@ pub fn summarize_outcomes(environment: &str, results: &[ComponentResult]) -> Str
         (!targets.is_empty()).then(|| list_targets(targets.into_iter()))
     };
     let succeeded = targets_with(Outcome::Succeeded);
-    let verb = if targets_with(Outcome::RolledBack).len() == 1 {
-        "was"
-    } else {
-        "were"
-    };
+    let verb = choose(targets_with(Outcome::RolledBack).len(), "was", "were");
+    let (cancelled, failed): (Vec<&Target>, Vec<&Target>) = targets_with(Outcome::Failed)
+        .into_iter()
+        .partition(|target| was_cancelled(&target.component));
     let sentences = [
         (!succeeded.is_empty())
             .then(|| format!("{environment} is now at {}", list_by_commit(&succeeded))),
-        list(Outcome::Failed).map(|list| format!("{list} failed in {environment}")),
+        (!failed.is_empty()).then(|| {
+            let list = list_targets(failed.into_iter());
+            format!("{list} failed in {environment}")
+        }),
+        (!cancelled.is_empty()).then(|| {
+            let verb = choose_verb(cancelled.len());
+            let list = list_targets(cancelled.into_iter());
+            format!("{list} {verb} cancelled in {environment}")
+        }),
         list(Outcome::RolledBack)
             .map(|list| format!("{list} failed in {environment} and {verb} rolled back")),
-        list(Outcome::Destroyed).map(|list| format!("{environment} no longer has {list}")),
+        describe_removed(environment, &targets_with(Outcome::Destroyed)),
     ];
     let sentences: Vec<String> = sentences.into_iter().flatten().collect();
     if sentences.is_empty() {
@@ -146,6 +174,22 @@ pub fn summarize_outcomes(environment: &str, results: &[ComponentResult]) -> Str
         number => format!("; {number} skipped"),
     };
     format!("{}{skipped}.", sentences.join(". "))
+}
+
+fn choose_verb(number: usize) -> &'static str {
+    if number == 1 { "was" } else { "were" }
+}
+
+/// Describes the components that were removed, without a commit: that of the deployment does not have
+/// them. Returns `None` if there are none.
+fn describe_removed(environment: &str, removed: &[&Target]) -> Option<String> {
+    let names: Vec<&str> = removed.iter().map(|it| it.component.as_str()).collect();
+    let list = match names.len() {
+        0 => return None,
+        1..=MAX_NAMED => names.join(", "),
+        number => format!("{number} components"),
+    };
+    Some(format!("{environment} no longer has {list}"))
 }
 
 /// Returns the outcomes in words, depending on the kind of the deployment. For a destruction, it

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::symbols::Mark;
 use super::wrap;
+use crate::domain::count::count;
 use crate::domain::text::sanitize;
 use crate::server::check::{CheckFinding, Level};
 
@@ -44,29 +45,27 @@ pub fn render_text(check: &ServerCheck, width: Option<usize>) -> String {
             wrap::render_command(wrap::display_width(&head), &sanitize(remedy), width)
         }));
     }
-    let count = |level| {
+    let count_findings = |level| {
         check
             .findings
             .iter()
             .filter(|finding| finding.level == level)
             .count()
     };
-    let plural = |number: usize, one: &str, many: &str| {
-        format!("{number} {}", if number == 1 { one } else { many })
-    };
-    lines.push(match (count(Level::Problem), count(Level::Advice)) {
+    let problems = count_findings(Level::Problem);
+    lines.push(match (problems, count_findings(Level::Advice)) {
         (0, 0) => format!("{} it is protected", Mark::Yes),
         (0, advice) => {
             format!(
                 "{} it is protected; {}",
                 Mark::Yes,
-                plural(advice, "suggestion", "suggestions")
+                count(advice, "suggestion")
             )
         }
         (problems, _) => format!(
             "{} it is not protected: {}",
             Mark::No,
-            plural(problems, "problem", "problems")
+            count(problems, "problem")
         ),
     });
     lines.join("\n")

@@ -1,5 +1,8 @@
 //! The marks at the beginning of lines. They differ in shape as well as in colour, so that they are
 //! clear without colours.
+//!
+//! Only the basic colours are used, which themes adapt to light and dark backgrounds. Yellow and cyan are
+//! never bold: many terminals show bold colours brighter, which is unreadable on a light background.
 
 use std::fmt;
 

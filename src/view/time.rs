@@ -1,5 +1,6 @@
 //! Formatting of times and durations for people.
 
+use crate::domain::count::count;
 use crate::domain::time::{Span, Time};
 
 /// The format of times.
@@ -56,7 +57,7 @@ pub fn format_approx(span: Span) -> String {
         _ if seconds < 730 * DAY => (seconds / (30 * DAY), "month"),
         _ => (seconds / (365 * DAY), "year"),
     };
-    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+    count(number, unit)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The remark about components that run in an environment although the policy no longer declares them.
 
 use crate::domain::command_line::component_options;
+use crate::domain::count::choose;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::view::grouping::list_or_count;
 
@@ -20,11 +21,11 @@ impl UndeclaredRemark {
             return None;
         }
         let names: Vec<&str> = components.iter().map(ComponentName::as_str).collect();
-        let predicate = if names.len() == 1 {
-            "is no longer a component of the policy"
-        } else {
-            "are no longer components of the policy"
-        };
+        let predicate = choose(
+            names.len(),
+            "is no longer a component of the policy",
+            "are no longer components of the policy",
+        );
         Some(Self {
             text: format!("{} {predicate}", list_or_count(&names)),
             command: format!(

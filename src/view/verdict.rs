@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::symbols::Mark;
 use super::{grouping, wrap};
+use crate::domain::count::count;
 use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, CheckResult, Decision, Verdict};
 
@@ -25,8 +26,8 @@ pub fn render_verdict(verdict: &Verdict, width: Option<usize>) -> Vec<String> {
         .collect();
     if !passed.is_empty() {
         let other = if lines.is_empty() { "" } else { "other " };
-        let rules = if passed.len() == 1 { "rule" } else { "rules" };
-        lines.push(format!("  {} {} {other}{rules}", Mark::Yes, passed.len()));
+        let rules = count(passed.len(), &format!("{other}rule"));
+        lines.push(format!("  {} {rules}", Mark::Yes));
     }
     lines
 }

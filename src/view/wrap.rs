@@ -76,6 +76,10 @@ pub fn wrap_remote_line(prefix: &str, line: &str, width: Option<usize>) -> Vec<S
     let column = line.rfind("  ").map_or(0, |index| index + 2);
     let (head, text) = line.split_at(column);
     let lines = match width {
+        // A command is not wrapped. It is moved to the left if that is what it takes to fit.
+        Some(width) if text.starts_with('→') && display_width(line) > width => {
+            vec![format!("{}{text}", " ".repeat(margin.min(FALLBACK_INDENT)))]
+        }
         _ if text.starts_with('→') => vec![line.to_owned()],
         Some(width) if display_width(head) * 2 > width => {
             wrap_indented("", margin + FALLBACK_INDENT, line, Some(width))
@@ -123,14 +127,21 @@ pub fn render_command(indent: usize, command: &str, width: Option<usize>) -> Str
     )
 }
 
-/// Splits a text into words with the spaces after them. Between two letters of a script without
-/// spaces, such as Chinese, a break is possible too.
+/// Splits a text into words with the spaces after them. A command between backticks is one word. Between
+/// two letters of a script without spaces, such as Chinese, a break is possible too.
 fn split_words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let mut previous = None;
+        let (mut previous, mut is_quoted) = (None, false);
         let end = rest.char_indices().find_map(|(index, current)| {
             let last = previous.replace(current)?;
+            if last == '`' {
+                // An opening quotation mark without a closing one quotes nothing.
+                is_quoted = !is_quoted && rest.get(index..).is_some_and(|it| it.contains('`'));
+            }
+            if is_quoted {
+                return None;
+            }
             let is_wide =
                 |character: char| character.width() == Some(2) && character.is_alphabetic();
             let starts_word = last == ' ' && current != ' ';
@@ -230,10 +241,29 @@ mod tests {
             ]
         );
         let line = "                  → git deploy approve production";
-        assert_eq!(
-            wrap_remote_line("remote: ", line, Some(40)),
-            [format!("remote: {line}")]
-        );
+        let command = "→ git deploy approve production";
+        for (width, indent) in [(40, 4), (56, 4), (57, 18), (80, 18)] {
+            assert_eq!(
+                wrap_remote_line("remote: ", line, Some(width)),
+                [format!("remote: {}{command}", " ".repeat(indent))]
+            );
+        }
+    }
+
+    /// Checks that a command within a sentence stays whole, and that a single backtick quotes nothing.
+    #[test]
+    fn quoted_commands_stay_whole() {
+        let text = "push the commit; each of them types `git deploy policy approve` then";
+        for width in 30..80 {
+            let lines = wrap_hanging("", text, Some(width));
+            let has_command = |line: &String| line.contains("`git deploy policy approve`");
+            assert!(lines.iter().any(has_command), "{width}: {lines:?}");
+            assert!(lines.iter().all(|line| line.width() <= width), "{lines:?}");
+        }
+        let single = wrap_hanging("", &"it's a ` alone ".repeat(9).replace('`', "'"), Some(40));
+        assert!(single.len() > 1);
+        let open = wrap_hanging("", &format!("a ` {}", "word ".repeat(20)), Some(40));
+        assert!(open.len() > 2, "{open:?}");
     }
 
     /// Checks that a command stays on one line, even if it is too long.

@@ -17,6 +17,7 @@ echo '<testsuites><testsuite name=\"all\" tests=\"1\"><testcase classname=\"a\" 
 const DEPLOY: &str = "#!/bin/sh\n! grep -q broken server\n";
 
 /// How a CI checks out a commit of a branch, and the variables that it sets.
+#[derive(Clone, Copy)]
 struct Ci {
     /// The heading of its recipe.
     name: &'static str,
@@ -55,7 +56,11 @@ fn ci_recipes_work() {
             ("BUILD_REASON", "IndividualCI"),
         ],
     };
-    for ci in [github, gitlab, azure] {
+    let in_steps = Ci {
+        name: "A deployment in several steps",
+        ..github
+    };
+    for ci in [github, gitlab, azure, in_steps] {
         let world = World::new();
         let project = Project::new(&world, POLICY);
         project.alice.repo.write("test", TEST);
@@ -66,7 +71,12 @@ fn ci_recipes_work() {
             .repo
             .git(&["update-index", "--chmod=+x", "test", "deploy"])
             .ok();
-        let steps = steps(ci.name);
+        let mut steps = steps(ci.name);
+        if !steps.iter().any(|step| step == "./test") {
+            let beginning = self::steps("GitHub Actions").into_iter();
+            let beginning = beginning.take_while(|step| !step.contains("git deploy record"));
+            steps.splice(0..0, beginning);
+        }
         let good = project.push("server", "well\n");
         assert!(!ci.play(&project, &steps, "first"), "{}", ci.name);
         let environments: &[&str] = if steps.iter().any(|step| step.contains("./deploy prod")) {
@@ -86,6 +96,73 @@ fn ci_recipes_work() {
         );
         project.audited();
     }
+}
+
+/// A job that was killed in the middle of a deployment leaves an unfinished run. The step for cancelled
+/// jobs aborts it without a hold, and is no failure if the end is recorded already.
+#[test]
+fn cancelled_jobs_leave_no_unfinished_run() {
+    for name in ["GitHub Actions", "GitLab CI", "Azure Pipelines"] {
+        let world = World::new();
+        let project = Project::new(&world, POLICY);
+        let ci = Ci {
+            name,
+            checkout: "git checkout -q --force --detach refs/remotes/origin/main",
+            variables: &[("CI_COMMIT_BRANCH", "main")],
+        };
+        let steps = steps(name);
+        let cancelled = steps.iter().find(|step| is_for_cancelled_jobs(step));
+        let cancelled = cancelled.unwrap();
+        let ci_job = &project.ci.repo;
+        ci_job
+            .run(
+                "sh",
+                &["-c", &steps[0].replace("$DEPLOY_ROOT", &root_of(&project))],
+            )
+            .ok();
+        project
+            .ci
+            .deploy(&["attest", "test-result", "--result", "passed"])
+            .ok();
+        project.ci.deploy(&["record", "dev", "--start"]).ok();
+        ci.step(&project, ci_job, cancelled, "canceled").ok();
+        let status = project.ci.deploy(&["status"]).ok().text();
+        assert!(
+            !status.contains("on hold") && !status.contains("has not finished"),
+            "{name}: {status}"
+        );
+        ci.step(&project, ci_job, cancelled, "canceled").ok();
+        project.audited();
+    }
+}
+
+/// A job that waits for approvals deploys nothing and is green, and deploys once it has them.
+#[test]
+fn waiting_jobs_are_green() {
+    let world = World::new();
+    let policy = "[environments.prod]\napprovals = { required = 1, by = [\"bob\", \"carol\"] }\n";
+    let project = Project::new(&world, policy);
+    let ci = Ci {
+        name: "GitHub Actions",
+        checkout: "",
+        variables: &[],
+    };
+    let step = steps(ci.name)
+        .into_iter()
+        .find(|step| step.contains("./deploy prod"));
+    let step = step.unwrap().replace("./deploy prod", "touch ../deployed");
+    let ran = world.path().join("deployed");
+    let run = ci.step(&project, &project.ci.repo, &step, "success").ok();
+    assert!(!ran.exists() && run.err().contains("approvals"), "{run}");
+    project.bob.deploy(&["approve", "prod"]).ok();
+    ci.step(&project, &project.ci.repo, &step, "success").ok();
+    assert!(ran.exists());
+    project.audited();
+}
+
+fn root_of(project: &Project<'_>) -> String {
+    let root = &project.alice.repo;
+    root.git(&["config", "deploy.root"]).ok().text()
 }
 
 /// If the remote shows another project than the pinned one, or nothing is pinned, a recipe fails
@@ -133,11 +210,21 @@ impl Ci {
         ] {
             checkout.run("sh", &["-c", command]).ok();
         }
+        self.play_steps(project, &checkout, steps)
+    }
+
+    /// Plays these steps in a checkout.
+    fn play_steps(&self, project: &Project<'_>, checkout: &Repo<'_>, steps: &[String]) -> bool {
         let mut failed = false;
         for step in steps {
-            if failed == step.contains("--failed") {
-                let run = self.step(project, &checkout, step, failed);
-                let expected = step.starts_with("./deploy") || run.succeeded();
+            if failed == step.contains("--failed") && !is_for_cancelled_jobs(step) {
+                let run = self.step(
+                    project,
+                    checkout,
+                    step,
+                    if failed { "failed" } else { "success" },
+                );
+                let expected = step.contains("./deploy") || run.succeeded();
                 assert!(expected, "{}: {run}", self.name);
                 failed |= !run.succeeded();
             }
@@ -150,21 +237,23 @@ impl Ci {
         project: &Project<'w>,
         checkout: &Repo<'w>,
         step: &str,
-        failed: bool,
+        status: &str,
     ) -> Run<'w> {
-        let root = &project.alice.repo;
-        let root = root.git(&["config", "deploy.root"]).ok().text();
         let key = std::fs::read_to_string(project.world.path().join("home/ci.key")).unwrap();
         let mut command = checkout.command("sh");
         command
             .args(["-e", "-c", step])
             .env("CI", "true")
             .env("GIT_DEPLOY_KEY", key)
-            .env("DEPLOY_ROOT", root);
-        command.env("CI_JOB_STATUS", if failed { "failed" } else { "success" });
+            .env("DEPLOY_ROOT", root_of(project));
+        command.env("CI_JOB_STATUS", status);
         command.envs(self.variables.iter().copied());
         Run::of(project.world, &mut command)
     }
+}
+
+fn is_for_cancelled_jobs(step: &str) -> bool {
+    step.contains("git deploy abort")
 }
 
 /// Returns the commands of a recipe that test, deploy and record.

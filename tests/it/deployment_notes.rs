@@ -33,8 +33,18 @@ fn going_back_is_announced() {
         (ci, &["record", "prod", &first, "--external", "--dry-run"]),
         (ci, &["run", "prod", &first, "--yes"]),
     ] {
-        let run = member.deploy(command);
+        let run = member.deploy(&[command, &["--json"]].concat());
         assert_eq!(run.words_of_err().matches(&lost).count(), 1, "{run}");
+        // A program finds in the document what a person reads, also if the rules refuse.
+        let document = run.json();
+        let [announced] = &document["announcements"].as_array().unwrap()[..] else {
+            panic!("{document:#}")
+        };
+        assert_eq!(announced["kind"], "lostCommits", "{document:#}");
+        let commits = announced["commits"].as_array().unwrap();
+        assert!(commits.len() == 2 && commits[0] == *third, "{document:#}");
+        let message = announced["message"].as_str().unwrap();
+        assert!(message.starts_with(&lost), "{document:#}");
     }
     // A squash of what runs takes nothing away.
     let tree = [
@@ -62,12 +72,27 @@ fn commits_that_others_lack_are_announced() {
     let quiet = alice.deploy(&["check", "prod"]).ok();
     assert!(!quiet.err().contains("warning"), "{quiet}");
     alice.repo.write("api/x", "changed\n");
+    let kinds = |command: &[&str]| {
+        let document = alice.deploy(command).json();
+        let announced = document["announcements"].as_array().cloned();
+        let announced = announced.unwrap_or_default();
+        let kinds = announced.iter().map(|it| it["kind"].to_string());
+        kinds.collect::<Vec<_>>().join(" ")
+    };
+    for command in ["check", "plan", "record", "approve"] {
+        let dry_run = ["--dry-run"];
+        let dry_run = &dry_run[..usize::from(matches!(command, "record" | "approve"))];
+        let command = [&[command, "prod", "--json"], dry_run].concat();
+        assert_eq!(kinds(&command), "\"uncommittedChanges\"", "{command:?}");
+    }
     let check = alice.deploy(&["check", "prod"]).ok();
     let dirty = "1 file has uncommitted changes, which HEAD does not contain";
     assert!(check.words_of_err().contains(dirty), "{check}");
     let named = alice.deploy(&["check", "prod", "main"]).ok();
     assert!(!named.err().contains("uncommitted"), "{named}");
     let commit = project.commit("api/x", "two\n");
+    let json = kinds(&["record", "prod", "--dry-run", "--json"]);
+    assert_eq!(json, "\"unpushedCommit\"");
     let record = alice.deploy(&["record", "prod"]).ok();
     let unpushed = format!("{} is on no branch of the remote", &commit[..7]);
     assert!(record.words_of_err().contains(&unpushed), "{record}");

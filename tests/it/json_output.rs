@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use git_deploy::testing::cli::schemas::KINDS;
 
 use crate::harness::World;
+use crate::versions::versioned;
 use crate::write_commands::{joined, served};
 
 /// Every kind in the list is printed by some command.
@@ -20,6 +21,8 @@ fn every_kind_is_printed() {
         "key show",
         "key list",
         "record dev",
+        "record dev",
+        "record stage --dry-run --json -- true",
         "status",
         "log",
         "show",
@@ -43,9 +46,14 @@ fn every_kind_is_printed() {
         "show nothing",
     ] {
         let mut words: Vec<&str> = command.split(' ').collect();
-        words.push("--json");
+        if !words.contains(&"--json") {
+            words.push("--json");
+        }
         runs.push(alice.deploy(&words));
     }
+    let other_world = World::new();
+    let versioned = versioned(&other_world, "from = \"tag:v*\"");
+    runs.push(versioned.deploy(&["version", "api", "--json"]));
     let root = alice.git(&["config", "deploy.root"]).ok().text();
     runs.push(server.deploy(&["server", "check", "--json"]));
     runs.push(server.deploy(&["server", "adopt", ".", "--root", &root, "--json"]));

@@ -236,3 +236,53 @@ web = {{ paths = ["web/**"] }}
         "{found:#}"
     );
 }
+
+/// Only what the proposal newly refuses or allows is counted: not what the policy in force decides in
+/// the same way, and not a deployment from before a rename, which had another name.
+#[test]
+fn only_new_decisions_count() {
+    let world = World::new();
+    let policy = |name: &str, more: &str, approvals: &str| {
+        format!(
+            "[environments.prod]\n{approvals}\n[components.{name}]\npaths = \"api/**\"\n{more}[components.web]\npaths = \"web/**\"\ndepends_on = \"{name}\"\n"
+        )
+    };
+    let project = Project::new(&world, &policy("api", "", ""));
+    let (alice, ci) = (&project.alice, &project.ci);
+    project.push("web/x", "one\n");
+    ci.deploy(&["record", "prod"]).ok();
+    project.push("api/x", "two\n");
+    ci.deploy(&["record", "prod"]).ok();
+    alice.deploy(&["sync"]).ok();
+    let counts = |rest: &str| {
+        propose(&project, rest);
+        let found = alice.deploy(&["policy", "test", "--json"]).json();
+        ["deployments", "refused", "newlyAllowed", "cannotTell"]
+            .map(|name| found[name].as_u64().unwrap())
+    };
+    let approvals = "approvals = { required = 1, by = \"carol\" }";
+    let former = "renamed_from = \"api\"\n";
+    // A rename alone refuses nothing, neither before nor after it is in force.
+    assert_eq!(counts(&policy("core", former, "")), [2, 0, 0, 0]);
+    assert_eq!(counts(&policy("core", former, approvals)), [2, 2, 0, 0]);
+    project.publish(&policy("core", former, ""));
+    assert_eq!(counts(&policy("core", former, "")), [2, 0, 0, 0]);
+    assert_eq!(counts(&policy("core", former, approvals)), [2, 2, 0, 0]);
+    project.push("api/x", "three\n");
+    ci.deploy(&["record", "prod"]).ok();
+    alice.deploy(&["sync"]).ok();
+    assert_eq!(counts(&policy("core", former, approvals)), [3, 3, 0, 0]);
+    // A second rename, before which the component had another name again.
+    let both = "renamed_from = [\"core\", \"api\"]\n";
+    assert_eq!(counts(&policy("engine", both, "")), [3, 0, 0, 0]);
+    assert_eq!(counts(&policy("engine", both, approvals)), [3, 3, 0, 0]);
+    // What the policy in force refuses as well is not news, and what it allows neither.
+    project.publish(&policy("core", former, approvals));
+    assert_eq!(counts(&policy("core", former, approvals)), [3, 0, 0, 0]);
+    let same = alice.deploy(&["policy", "test"]).ok().text();
+    assert!(same.contains("every decision would be the same"), "{same}");
+    assert_eq!(counts(&policy("engine", both, approvals)), [3, 0, 0, 0]);
+    // A component that is gone is refused, which the policy in force does for another reason.
+    let gone = "[environments.prod]\n[components.web]\npaths = \"web/**\"\n";
+    assert_eq!(counts(gone), [3, 0, 0, 0]);
+}

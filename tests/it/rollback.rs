@@ -64,6 +64,103 @@ fn nothing_to_do_after_an_automatic_rollback() {
     assert_ne!(running(&project), second);
 }
 
+/// Types the suggestions of a screen that begin with this label, in order, and returns their number.
+fn type_labelled(project: &Project<'_>, screen: &str, label: &str) -> usize {
+    let commands = screen.lines().filter_map(|line| {
+        let (found, command) = line.trim().split_once(": ")?;
+        (found == label && command.starts_with("git deploy")).then_some(command)
+    });
+    let mut typed = 0;
+    for command in commands {
+        let yes = command.replace("git deploy rollback", "git deploy rollback --yes");
+        let yes = yes.replace("git deploy run", "git deploy run --yes");
+        let person = if command.contains(" unlock ") {
+            &project.bob
+        } else {
+            &project.ci
+        };
+        person
+            .repo
+            .run("sh", &["-c", &yes.replace("REV", "HEAD")])
+            .ok();
+        typed += 1;
+    }
+    typed
+}
+
+/// What is said and suggested after a failure of a new component leads on: those that ran before are
+/// rolled back, the new one is deployed again once it is fixed.
+#[test]
+fn a_failure_without_an_earlier_release_leads_on() {
+    let world = World::new();
+    let policy = "[environments]\nprod = { rollback = \"manual\" }\n[components]\n\
+                  api = { paths = \"api/**\", apply = \"test ! -e broken\" }\n\
+                  web = { paths = \"web/**\", apply = \"test ! -e broken\" }\n";
+    let project = Project::new(&world, policy);
+    let nothing = project.ci.deploy(&["rollback", "prod", "--yes"]).fails(2);
+    assert!(
+        nothing.err().contains("hint: git deploy run prod"),
+        "{nothing}"
+    );
+    // The first deployment of all fails: there is nothing to go back to.
+    project.push("api/broken", "");
+    let failed = project.ci.deploy(&["run", "prod", "--yes"]).fails(4);
+    assert!(!failed.err().contains("git deploy rollback"), "{failed}");
+    let stuck = project.ci.deploy(&["rollback", "prod", "--yes"]).fails(1);
+    let said = stuck.words_of_err();
+    assert!(said.contains("what runs is unknown"), "{stuck}");
+    project.alice.repo.git(&["rm", "-q", "api/broken"]).ok();
+    project.push("api/x", "fixed\n");
+    assert_eq!(
+        type_labelled(&project, &stuck.err(), "with a fixed commit"),
+        1
+    );
+    // A component that ran fails together with a new one.
+    project.commit("api/broken", "");
+    project.commit("web/x", "one\n");
+    project.push("web/broken", "");
+    let failed = project.ci.deploy(&["run", "prod", "--yes"]).fails(4);
+    let rollback = "hint: git deploy rollback prod";
+    assert!(failed.err().contains(rollback), "{failed}");
+    let both = ["--component", "api", "--component", "web"];
+    let named = [&["rollback", "prod", "--yes"], &both[..]].concat();
+    let stuck = project.ci.deploy(&named).fails(1);
+    assert!(
+        stuck.words_of_err().contains("web cannot be rolled back"),
+        "{stuck}"
+    );
+    assert_eq!(type_labelled(&project, &stuck.err(), "the others"), 1);
+    // Alone, the component that ran before is rolled back by the command that the failure prints.
+    project
+        .alice
+        .repo
+        .git(&["rm", "-q", "web/broken", "api/broken"])
+        .ok();
+    project.push("web/x", "fixed\n");
+    project.ci.deploy(&["run", "prod", "--yes"]).ok();
+    project.push("web/broken", "");
+    let failed = project.ci.deploy(&["run", "prod", "--yes"]).fails(4);
+    assert!(
+        failed.err().contains("hint: git deploy rollback prod"),
+        "{failed}"
+    );
+    assert_eq!(
+        type_labelled(&project, &failed.err(), "hint"),
+        2,
+        "{failed}"
+    );
+    // The release before the running one is on hold: a person may lift that, or a fixed commit is deployed.
+    let held = project
+        .ci
+        .deploy(&["rollback", "prod", "--yes", "--component", "web"])
+        .fails(1);
+    assert!(
+        held.words_of_err().contains("no earlier good release"),
+        "{held}"
+    );
+    project.audited();
+}
+
 /// A yanked release is no target, and the refusal says so.
 #[test]
 fn yanked_releases_are_named() {

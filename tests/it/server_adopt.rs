@@ -211,3 +211,31 @@ fn local_ledgers_move_to_a_server() {
     bob.deploy(&["sync"]).ok();
     bob.deploy(&["audit"]).ok();
 }
+
+/// A key or a program that was put into the configuration of a copy is not adopted with it, unless
+/// the command line names it.
+#[test]
+fn keys_and_programs_of_a_copy_are_refused() {
+    let world = World::new();
+    let project = old(&world);
+    let pin = root(&project.alice.repo);
+    let key = project.bob.key().to_string();
+    for (setting, option, value) in [
+        ("deploy.admin", "--admin", &*key),
+        ("deploy.recovery", "--recover", &*key),
+        ("deploy.handoff", "--handoff", "/usr/bin/true"),
+    ] {
+        let copy = mirrored(&project, &setting.replace('.', "-"));
+        copy.git(&["config", setting, value]).ok();
+        let adopt = ["server", "adopt", ".", "--root", &pin];
+        let run = copy.deploy(&adopt).fails(1);
+        assert!(
+            run.words_of_err().contains(&format!("{setting} = {value}")),
+            "{run}"
+        );
+        assert!(!copy.path().join("hooks/pre-receive").exists());
+        copy.deploy(&[&adopt[..], &[option, value]].concat()).ok();
+        copy.git(&["config", "--unset-all", setting]).ok();
+        copy.deploy(&adopt).ok();
+    }
+}

@@ -253,10 +253,10 @@ fn advice_is_no_failure() {
         other.path().display()
     );
     let cases = [
-        ("git config --unset core.fsync", "core.fsync leaves out"),
+        ("git config --unset core.fsync", "core.fsync excludes"),
         (
             "git config core.fsync committed,reference,-pack",
-            "core.fsync leaves out",
+            "core.fsync excludes",
         ),
         (
             "git config core.fsyncMethod writeout-only",

@@ -36,10 +36,10 @@ fn every_hold_is_shown_until_it_is_lifted() {
     alice.deploy(&["record", "dev"]).ok();
     assert!(field(alice, "dev", "holds").is_null());
     alice.deploy(&["record", "dev", &first, "--rollback"]).ok();
-    let hold = serde_json::json!([{
+    let expected = serde_json::json!([{
         "component": "api", "commit": bad, "outcome": "rolledBack", "rolledBackBy": "alice",
     }]);
-    assert_eq!(field(alice, "dev", "holds"), hold);
+    assert_eq!(field(alice, "dev", "holds"), expected);
     let text = alice.deploy(&["status", "dev"]).ok().text();
     assert!(text.contains("because alice rolled it back"), "{text}");
 

@@ -223,6 +223,7 @@ fn shows_no_value(plan: &TerraformPlan, printed: &str) {
         commit: plan.commit,
         components: vec![component],
         left_out: Vec::new(),
+        announcements: Vec::new(),
         verdict: None,
         comparison: None,
     };

@@ -1,6 +1,8 @@
 //! Words on the command line that could mean several things: commands, components, environments and
 //! revisions; and commands that only show what another would do.
 
+use std::collections::BTreeSet;
+
 use crate::harness::{Project, World};
 
 const POLICY: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n\
@@ -197,6 +199,13 @@ fn dry_runs_and_plans_show_the_verdict() {
         .collect();
     assert_eq!(commits, [ci.repo.rev("HEAD~1"), ci.repo.rev("HEAD")]);
     let before = project.refs();
+    let json = ci.deploy(&["promote", "prod", "--dry-run", "--json"]);
+    let json = json.ok().json();
+    assert_eq!(
+        (&json["schema"], &json["verdict"]["decision"]),
+        (&"git-deploy/plan/v1".into(), &"allowed".into()),
+        "{json:#}"
+    );
     let run = ci.deploy(&["promote", "prod", "--dry-run"]).ok();
     assert!(run.text().contains("nothing was deployed to prod"), "{run}");
     assert_eq!(project.refs(), before);
@@ -206,4 +215,72 @@ fn dry_runs_and_plans_show_the_verdict() {
     ci.deploy(&["promote", "prod", "HEAD", "--component", "status", "--yes"])
         .fails(1);
     ci.deploy(&["check", "dev", "--all"]).ok();
+}
+
+/// `promote` takes every option of `run`, and `plan` and `check` those that describe the deployment, so
+/// that one command line can be tried, checked and carried out.
+#[test]
+fn deployment_commands_share_their_options() {
+    let world = World::new();
+    let alice = world.repo("alice");
+    let options = |command: &str| -> BTreeSet<String> {
+        let help = alice.deploy(&[command, "--help"]).ok().text();
+        let lines = help.lines().filter_map(|line| line.trim().split_once("--"));
+        let options = lines.filter(|(before, _)| before.len() <= 4);
+        let name = |rest: &str| rest.split([' ', '<', '[']).next().unwrap().to_owned();
+        options.map(|(_, rest)| name(rest)).collect()
+    };
+    let run = options("run");
+    assert!(run.len() > 15, "{run:?}");
+    let how = BTreeSet::from(["dry-run", "fail-fast", "parallel"].map(str::to_owned));
+    let what: BTreeSet<String> = run.difference(&how).cloned().collect();
+    for (command, wanted) in [("promote", &run), ("plan", &what), ("check", &what)] {
+        let missing: Vec<_> = wanted.difference(&options(command)).cloned().collect();
+        assert!(missing.is_empty(), "{command} lacks {missing:?}");
+    }
+}
+
+/// `promote --destroy` removes what the previous environment has removed, and nothing else.
+#[test]
+fn promotions_can_remove() {
+    let world = World::new();
+    let project = Project::new(
+        &world,
+        "[environments]\nstage = {}\nprod = { promote_from = \"stage\" }\n\
+         [components.api]\npaths = \"api/**\"\napply = \"true\"\ndestroy = \"true\"\n\
+         [components.web]\npaths = \"web/**\"\napply = \"true\"\ndestroy = \"true\"\n\
+         [components.old]\npaths = \"old/**\"\napply = \"true\"\ndestroy = \"true\"\n",
+    );
+    let Project { alice, ci, .. } = &project;
+    project.push("web/x", "one\n");
+    project.push("old/x", "one\n");
+    ci.repo.git(&["pull", "-q", "--ff-only"]).ok();
+    ci.deploy(&["run", "stage", "--yes"]).ok();
+    ci.deploy(&["promote", "prod", "--yes"]).ok();
+    let nothing = ci.deploy(&["promote", "prod", "--destroy", "--yes"]).ok();
+    assert!(nothing.text().contains("already"), "{nothing}");
+    alice.repo.git(&["rm", "-rq", "web", "old"]).ok();
+    alice
+        .repo
+        .git(&["commit", "-qm", "Remove web and old"])
+        .ok();
+    alice.push(&["HEAD:refs/heads/main"]).ok();
+    ci.repo.git(&["pull", "-q", "--ff-only"]).ok();
+    ci.deploy(&["run", "stage", "--destroy", "--component", "web", "--yes"])
+        .ok();
+    let running = || {
+        let status = ci.deploy(&["status", "prod", "--json"]).ok().json();
+        let components = status["environments"][0]["components"].as_array().unwrap();
+        let names = components
+            .iter()
+            .map(|it| it["component"].as_str().unwrap());
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    ci.deploy(&["promote", "prod", "--yes"]).ok();
+    assert_eq!(running(), ["api", "old", "web"]);
+    let check = ["check", "prod", "--promote", "--destroy", "--json"];
+    let check = ci.deploy(&check).ok().json();
+    assert_eq!(check["components"][0]["component"], "web", "{check:#}");
+    ci.deploy(&["promote", "prod", "--destroy", "--yes"]).ok();
+    assert_eq!(running(), ["api", "old"]);
 }

@@ -2,6 +2,7 @@
 //! on verified tips only, say which ledger they leave out, and print what restores it.
 
 mod bare_repositories;
+mod copied_folders;
 mod expired_environments;
 mod new_clones;
 mod other_ledgers;

@@ -178,8 +178,25 @@ fn exit_codes_tell_refused_waiting_unknown_and_failed_apart() {
     nothing_ran(2, &["dev", "--no-verify"], "cannot be used with");
     nothing_ran(2, &["dev", "--verification", "db=passed"], "db");
     project.ci.repo.write("plain.sh", SCRIPT);
+    for (name, first_line) in [
+        ("nope.sh", "#!/nope/sh"),
+        ("env.sh", "#!/usr/bin/env no-such-program"),
+        ("windows.sh", "#!/bin/sh\r"),
+    ] {
+        project
+            .ci
+            .repo
+            .write(name, &format!("{first_line}\necho\n"));
+        project.ci.repo.run("chmod", &["+x", name]).ok();
+    }
     for (command, words) in [
-        (&["./plain.sh"][..], "chmod +x ./plain.sh"),
+        (
+            &["./nope.sh"][..],
+            "no program /nope/sh, which its first line names",
+        ),
+        (&["./env.sh"], "no program no-such-program"),
+        (&["./windows.sh"], "sed -i.bak 's/\\r$//' ./windows.sh"),
+        (&["./plain.sh"], "chmod +x ./plain.sh"),
         (&["deploy.sh"], "./deploy.sh"),
         (&["./missing"], "there is no command"),
         (&["missing-program"], "there is no command"),
@@ -349,12 +366,141 @@ fn an_interrupted_command_is_recorded_as_what_it_was() {
     let cancelled = begin_run(&[Signal::TERM]);
     let words = cancelled.ends_with(4);
     assert!(
-        words.contains("the command failed in dev: interrupted"),
+        words.contains("the command was cancelled in dev"),
         "{words}"
     );
     let finish = newest(&project, "dev");
     assert_eq!(outcomes(&finish), ["api failed", "web failed"]);
     assert_eq!(finish["commands"][0]["status"], 130);
+    // Nothing says that the code is bad. It may be there in part, so a person lifts the hold.
+    project.bob.deploy(&["sync"]).ok();
+    let log = project.bob.deploy(&["log", "dev", "--json"]).ok().json();
+    assert_eq!(log["entries"][0]["result"], "cancelled");
+    let status = project.bob.deploy(&["status", "dev"]).ok();
+    assert!(
+        status.text().contains("deployment was cancelled"),
+        "{status}"
+    );
+    let check = project.bob.deploy(&["check", "dev"]).fails(1);
+    assert!(check.text().contains("was cancelled"), "{check}");
+    let unlock = check.text();
+    let unlock = unlock
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("→ git "))
+        .unwrap();
+    project
+        .bob
+        .repo
+        .git(&unlock.split(' ').collect::<Vec<_>>())
+        .ok();
+    project.ci.deploy(&["sync"]).ok();
+    write_script(&project, "deploy.sh", "");
+    record(&project, &["dev", "--all", "--", "./deploy.sh"]).ok();
+}
+
+/// Returns the commands that a screen suggests after this label.
+fn suggested(run: &Run<'_>, label: &str) -> Vec<String> {
+    let text = run.err();
+    let lines = text.lines().map(str::trim);
+    let commands = lines.filter_map(|line| line.strip_prefix(label)?.strip_prefix(": "));
+    commands.map(str::to_owned).collect()
+}
+
+/// What is suggested for deployments that a person's own command makes runs that command again, and never
+/// records a deployment that no one made.
+#[test]
+fn suggestions_run_the_command_again() {
+    let world = World::new();
+    let project = begin(&world);
+    let ci = &project.ci;
+    // Never deployed in this way: both ways are named.
+    ci.deploy(&["record", "dev"]).ok();
+    project.push("web/x", "recorded\n");
+    let run = ci.deploy(&["run", "dev", "--yes"]).fails(2);
+    let own = suggested(&run, "with your own command");
+    assert!(own[0].ends_with("--component web -- COMMAND"), "{run}");
+    assert!(
+        !suggested(&run, "after another system did it")[0].contains("--".repeat(2).as_str()),
+        "{run}"
+    );
+    // A failure names the same command for the commit before it.
+    record(&project, &["dev", "--", "./deploy.sh", "it's dev"]).ok();
+    let good = project.ci.repo.rev("HEAD");
+    project.push("web/x", "bad\n");
+    write_script(
+        &project,
+        "deploy.sh",
+        "test \"$(git show $DEPLOY_COMMIT:web/x)\" != bad\n",
+    );
+    let failed = record(&project, &["dev", "--", "./deploy.sh", "it's dev"]).fails(4);
+    let back = suggested(&failed, "hint").pop().unwrap();
+    let expected = format!(
+        "git deploy record dev {} --rollback --component web -- ./deploy.sh 'it'\\''s dev'",
+        &good[..12]
+    );
+    assert_eq!(back, expected, "{failed}");
+    ci.repo.run("sh", &["-c", &back]).ok();
+    // A forgotten commit keeps the command, and what is printed without one records nothing.
+    let forgotten = record(
+        &project,
+        &[
+            "dev",
+            "--rollback",
+            "--component",
+            "web",
+            "--",
+            "./deploy.sh",
+            "a b",
+        ],
+    )
+    .fails(2);
+    let hint = suggested(&forgotten, "hint").remove(0);
+    assert_eq!(
+        hint,
+        "git deploy record dev REV --rollback --component web -- ./deploy.sh 'a b'"
+    );
+    project.push("web/x", "three\n");
+    record(&project, &["dev", "--", "./deploy.sh"]).ok();
+    let rollback = ci.deploy(&["rollback", "dev", "--yes"]).fails(2);
+    let hint = suggested(&rollback, "hint").remove(0);
+    let expected = format!(
+        "git deploy record dev {} --rollback --component web -- COMMAND",
+        &good[..12]
+    );
+    assert_eq!(hint, expected, "{rollback}");
+    let before = newest(&project, "dev");
+    ci.repo.run("sh", &["-c", &hint]).fails(2);
+    assert_eq!(newest(&project, "dev"), before);
+    ci.repo
+        .run("sh", &["-c", &hint.replace("COMMAND", "./deploy.sh")])
+        .ok();
+    assert_eq!(newest(&project, "dev")["kind"], "rollback");
+}
+
+/// The command gets the names of the components that it deploys and removes, and not the former name of a
+/// renamed one. The screens name no commit for what was removed.
+#[test]
+fn the_command_gets_current_names() {
+    let world = World::new();
+    let project = begin(&world);
+    write_script(
+        &project,
+        "names.sh",
+        "echo \"deploy=$DEPLOY_COMPONENTS remove=$DEPLOY_REMOVED\"\n",
+    );
+    record(&project, &["dev", "--", "./names.sh"]).ok();
+    project.publish("[environments]\ndev = {}\n[components]\nsite = { paths = \"web\", renamed_from = \"web\" }\napi = { paths = \"api\" }\n");
+    project.ci.deploy(&["sync"]).ok();
+    project.push("web/x", "renamed\n");
+    let run = record(&project, &["dev", "--", "./names.sh"]).ok();
+    assert!(run.text().contains("deploy=site remove="), "{run}");
+    assert!(run.text().contains("dev no longer has web."), "{run}");
+    project.alice.repo.git(&["rm", "-q", "-r", "web"]).ok();
+    project.push("api/x", "alone\n");
+    let run = record(&project, &["dev", "--destroy", "--", "./names.sh"]).ok();
+    assert!(run.text().contains("deploy=api remove=site"), "{run}");
+    let log = project.ci.deploy(&["log", "dev"]).ok();
+    assert!(log.text().contains("site destroyed"), "{log}");
 }
 
 /// After a kill nobody knows how the deployment ended: the next command says how to record it.

@@ -138,7 +138,8 @@ fn joining_a_server() {
                 && run.text().contains("administered by alice"),
             "{run}"
         );
-        assert!(run.text().contains("  bob = \"RW"), "{run}");
+        let add = "→ git deploy person add bob --key RW";
+        assert!(run.text().contains(add), "{run}");
         let refspecs = bob
             .git(&["config", "--get-all", "remote.origin.fetch"])
             .ok()

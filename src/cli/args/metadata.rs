@@ -11,7 +11,7 @@ use crate::run::new_commits::build_description;
 /// The options that describe a deployment, including `--break-glass` with its reason.
 #[derive(clap::Args)]
 pub struct MetadataArgs {
-    /// Skip most rules, for a reason that is recorded
+    /// Override most rules, for a reason that is recorded
     #[arg(long, value_name = "REASON", value_parser = append_report::parse_line)]
     pub break_glass: Option<Line>,
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! Arguments shared by several commands, and their resolution in a repository.
 
 pub mod command_line;
+pub mod deployment;
 pub mod environment;
 pub mod global;
 pub mod inputs;

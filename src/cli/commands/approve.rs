@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::EnvRevArgs;
-use crate::cli::deployment_notes::NotesOnce;
+use crate::cli::deployment_notes::{self, NotesOnce};
 use crate::cli::deployment_request::find_environment_policy;
 use crate::cli::exposed_secrets::refuse_exposed_secrets;
 use crate::cli::workspace::Workspace;
@@ -29,7 +29,7 @@ use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
 use crate::run::new_commits::build_description;
 use crate::run::proposed_approval::refuse_proposed_approval;
 use crate::view::grouping::list_or_count;
-use crate::view::plan::{MAX_DOCUMENT_BYTES, read_digests};
+use crate::view::plan::{MAX_DOCUMENT_BYTES, read_plans};
 use crate::view::{result_text, wrap};
 
 /// Approve a commit for an environment
@@ -111,11 +111,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     refuse_exposed_secrets(&workspace.policy, &words)?;
     let named_commit = rev.map(|rev| workspace.resolve_commit(rev)).transpose()?;
     let head = || workspace.resolve_commit("HEAD");
-    let plans = collect_plans(args, &name, &|| named_commit.map_or_else(head, Ok))?;
+    let plans = collect_plans(args, ui, &name, &|| named_commit.map_or_else(head, Ok))?;
     // The description of the deployment. Each attempt to write the entry replaces it.
     let description: RefCell<Vec<String>> = RefCell::default();
     let refusal: Cell<Option<ApprovalRefusal>> = Cell::default();
     let notes = NotesOnce::default();
+    if rev.is_none() && args.exec.is_empty() {
+        deployment_notes::report_uncommitted_changes(ui, &workspace);
+    }
     // The approval that would only repeat an earlier one, and when that one expires.
     let repeated: Cell<Option<(Person, Approve, Time)>> = Cell::default();
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
@@ -240,10 +243,11 @@ fn parse_plan(text: &str) -> Result<(ComponentName, Digest), String> {
     ))
 }
 
-/// Collects the plans named with `--plan` and those in the file of `--plans`. `--plan` overrides
-/// the file.
+/// Collects the plans named with `--plan` and those in the file of `--plans`, and announces the
+/// warnings of the latter. `--plan` overrides the file.
 fn collect_plans(
     args: &Args,
+    ui: &Ui,
     name: &EnvName,
     commit: &dyn Fn() -> Result<CommitId, CliError>,
 ) -> Result<BTreeMap<ComponentName, Digest>, CliError> {
@@ -252,9 +256,13 @@ fn collect_plans(
         let cannot_read = || format!("cannot read the plans in {}", file.display());
         let bytes = read_regular_file(file, MAX_DOCUMENT_BYTES)
             .context(ErrorKind::CannotTell, cannot_read())?;
+        let earlier = read_plans(&bytes, name).context(ErrorKind::Usage, cannot_read())?;
+        for (component, warning) in &earlier.warnings {
+            deployment_notes::report_plan_warning(ui, component, warning);
+        }
+        plans = earlier.digests;
         // The commit that the plans were made for.
-        let planned;
-        (planned, plans) = read_digests(&bytes, name).context(ErrorKind::Usage, cannot_read())?;
+        let planned = earlier.commit;
         let commit = commit()?;
         if planned != commit && !args.anyway {
             let (planned, commit) = (planned.short(), commit.short());

@@ -1,5 +1,6 @@
 //! `git deploy attest`: signs an attestation about a commit, such as a test result.
 
+use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,8 @@ use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::deploy_runner::{SharedNotice, notify_environments};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::command_line::quote_word;
+use crate::domain::count::choose;
 use crate::domain::entry::{Action, Attestation, AttestationResult, MAX_PREDICATE};
 use crate::domain::id::Digest;
 use crate::domain::name::{Label, LedgerName};
@@ -204,27 +207,29 @@ fn build_predicate(args: &Args, ui: &Ui) -> Result<Map<String, Value>, CliError>
             } else {
                 error
             };
-            return Err(hint_predicate(error, &args.predicate_type));
+            return Err(hint_predicate(error, args));
         }
-        (Some(file), _) => read_limited(file, FILE_LIMIT)?,
+        (Some(file), _) => {
+            read_limited(file, FILE_LIMIT).map_err(|error| hint_predicate(error, args))?
+        }
     };
     let name = args.predicate.as_deref().unwrap_or_default();
     let predicate: Map<String, Value> = serde_json::from_slice(&bytes).context(
         ErrorKind::Usage,
         format!("the predicate in {name} is not a JSON object"),
     )?;
-    require_statement(&args.predicate_type, name, &predicate)?;
+    require_statement(args, name, &predicate)?;
     Ok(predicate)
 }
 
 /// Refuses a predicate that does not state what its type is about: no rule could decide on it, and an
 /// empty one says nothing at all.
 fn require_statement(
-    predicate_type: &PredicateType,
+    args: &Args,
     name: &str,
     predicate: &Map<String, Value>,
 ) -> Result<(), CliError> {
-    let needed: &[&str] = match predicate_type.short() {
+    let needed: &[&str] = match args.predicate_type.short() {
         Some("test-result") => &["result"],
         Some("change-review") => &["approvals", "unresolved"],
         _ => &[],
@@ -247,19 +252,32 @@ fn require_statement(
     };
     Err(hint_predicate(
         CliError::new(ErrorKind::Usage, message),
-        predicate_type,
+        args,
     ))
 }
 
-/// Adds a command that attests with a complete predicate, or the option for one.
-fn hint_predicate(error: CliError, predicate_type: &PredicateType) -> CliError {
-    if predicate_type.short() == Some("change-review") {
-        error.hint(
-            "echo '{ \"approvals\": 2, \"unresolved\": 0 }' | git deploy attest change-review --predicate -",
-        )
-    } else {
-        error.hint("--predicate FILE")
+/// Adds the same command with a complete predicate, or the option for one. In place of its numbers stands a
+/// word that is not JSON: a command that is typed as printed must not sign facts that no one knows.
+fn hint_predicate(error: CliError, args: &Args) -> CliError {
+    if args.predicate_type.short() != Some("change-review") {
+        return error.hint("--predicate FILE");
     }
+    let mut command = format!(
+        "echo '{{ \"approvals\": NUMBER, \"unresolved\": NUMBER }}' | git deploy attest change-review {}",
+        quote_word(&args.rev)
+    );
+    for (option, value) in [
+        ("env", args.environment.as_deref()),
+        ("suite", args.suite.as_ref().map(Label::as_str)),
+    ] {
+        if let Some(value) = value {
+            let _ = write!(command, " --{option} {}", quote_word(value));
+        }
+    }
+    error.ask(
+        "with the counts of approvals and open comments",
+        command + " --predicate -",
+    )
 }
 
 /// Computes a test-result predicate from the JUnit reports.
@@ -284,13 +302,9 @@ fn build_predicate_from_reports(args: &Args, ui: &Ui) -> Result<Map<String, Valu
     let predicate = tests.build_predicate(&reports, args.url.as_ref());
     let predicate = predicate.context(ErrorKind::Usage, "the reports cannot be attested")?;
     if predicate.omitted_names > 0 {
-        let verb = if predicate.omitted_names == 1 {
-            "is"
-        } else {
-            "are"
-        };
+        let verb = choose(predicate.omitted_names, "is", "are");
         ui.eprint_sentence(format_args!(
-            "There are too many test names, so {} {verb} left out, those of passed tests first. The counts include all tests.",
+            "There are too many test names, so {} {verb} omitted, those of passed tests first. The counts include all tests.",
             predicate.omitted_names
         ));
     }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::cli::audit_report::AuditProgressBar;
 use crate::cli::ledger_problems::describe_problem;
-use crate::cli::repository::{find_remote, open_repository};
+use crate::cli::repository::{find_remote, hint_unused_remotes, open_repository};
 use crate::cli::unverified_ledgers::describe_local_problem;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::command_line::quote_word;
@@ -92,12 +92,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     let tips = refs.tips;
     if tips.is_empty() && refs.broken.is_empty() {
-        return Err(CliError::new(
+        let error = CliError::new(
             ErrorKind::CannotTell,
             "there are no ledgers in this repository",
-        )
-        .hint("git deploy sync")
-        .hint("git deploy init"));
+        );
+        return Err(match find_remote(&repository, ui)? {
+            Some(_) => error.hint("git deploy sync"),
+            None => hint_unused_remotes(&repository, error),
+        });
     }
     let audit = match audit::find_project(&repository, &tips) {
         Ok(project) => audit_selected(args, &repository, &tips, &project, ui)?,

@@ -3,18 +3,19 @@
 
 use std::collections::BTreeMap;
 
+use crate::cli::args::deployment::DeploymentArgs;
 use crate::cli::args::environment::EnvRevArgs;
-use crate::cli::args::inputs::InputArgs;
 use crate::cli::deployment_notes;
-use crate::cli::deployment_request::select_to_change;
+use crate::cli::deployment_request::{require_ephemeral_for_ttl, select_to_change};
 use crate::cli::expected_project::report_missing_pin;
 use crate::cli::lfs_pointers::report_lfs_pointers;
+use crate::cli::missing_emails::describe_missing_emails;
 use crate::cli::promoted_commits::find_promoted_commits;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, read_context};
 use crate::domain::entry::{Deployment, DeploymentKind};
 use crate::domain::id::CommitId;
-use crate::domain::name::{ComponentName, EnvName, Person};
+use crate::domain::name::{EnvName, Person};
 use crate::domain::policy::Environment;
 use crate::domain::verdict::Decision;
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection, SelectionError};
@@ -39,34 +40,22 @@ Examples:
 
   Check one component only:
     git deploy check prod --component api")]
-#[allow(clippy::struct_excessive_bools)] // Each is a flag on the command line.
 pub struct Args {
     #[command(flatten)]
     env_rev: EnvRevArgs,
-    /// Only this component, even if it is unchanged (repeatable)
-    #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
-    components: Vec<ComponentName>,
-    /// All components, even unchanged ones
-    #[arg(hide_short_help = true, long)]
-    all: bool,
-    /// Check what `promote` would deploy, each component at its own commit
-    #[arg(long, conflicts_with_all = ["rev", "rollback", "destroy", "hotfix"])]
+    #[command(flatten)]
+    deployment: DeploymentArgs,
+    /// Check what `promote` would deploy
+    ///
+    /// That is each component at its own commit.
+    #[arg(long, conflicts_with_all = ["rev", "rollback"])]
     promote: bool,
     /// Check a rollback to a release that was good here
-    #[arg(long, conflicts_with = "hotfix")]
+    #[arg(long, conflicts_with_all = ["hotfix", "destroy"])]
     rollback: bool,
-    /// Also check the removal of components that the commit no longer has
-    #[arg(hide_short_help = true, long, conflicts_with = "rollback")]
-    destroy: bool,
-    /// Check a hotfix on top of the running commit
-    #[arg(long)]
-    hotfix: bool,
-    #[command(flatten)]
-    inputs: InputArgs,
-    /// The person who asks for the deployment
-    #[arg(hide_short_help = true, long, value_name = "PERSON")]
-    requested_by: Option<Person>,
-    /// Check for this deployer. Defaults to you, or to the first eligible deployer
+    /// Check for this deployer. Defaults to you
+    ///
+    /// If you may not deploy there, defaults to the first eligible deployer.
     #[arg(long, value_name = "PERSON")]
     by: Option<Person>,
 }
@@ -78,28 +67,33 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     report_missing_pin(&workspace.repository, ui)?;
     let (name, rev) = args.env_rev.find_reviewed_environment(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
+    let request = &args.deployment;
+    require_ephemeral_for_ttl(&env, rules, request.ttl)?;
     let commits = find_commits(args, &workspace, rules, rev)?;
     let by = find_deployer(args, &workspace, &name, rules)?;
     let spec = DeploymentSpec {
         env: &env,
         rules,
-        selection: if args.all {
+        selection: if request.all {
             Selection::All
         } else {
-            select_to_change(&args.components)
+            select_to_change(&request.components)
         },
         commits,
         kind: args.kind(),
-        destroy: args.destroy,
+        destroy: request.destroy,
         leaves_out_manual: false,
         versions: BTreeMap::new(),
         artifact: None,
     };
     // A rollback, or a run of named components, leaves none out.
-    let is_run_of_all = args.components.is_empty() && !args.rollback && !args.all;
+    let is_run_of_all = request.components.is_empty() && !args.rollback && !request.all;
     let previewer = Previewer {
-        inputs: args.inputs.read(ui)?,
-        requested_by: args.requested_by.clone(),
+        inputs: request.metadata.inputs.read(ui)?,
+        requested_by: request.metadata.requested_by.clone(),
+        break_glass: request.metadata.break_glass.clone(),
+        description: request.metadata.message.clone(),
+        ttl: request.ttl,
         ..workspace.previewer()
     };
     let answer = if is_run_of_all {
@@ -118,6 +112,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if rev.is_none() {
         deployment_notes::report_uncommitted_changes(ui, &workspace);
     }
+    for sentence in describe_missing_emails(&workspace.policy, [rules]) {
+        ui.eprint_warning(sentence);
+    }
     let mut undeclared = read_context::find_undeclared(&workspace.policy, snapshot.state());
     undeclared.retain(|name| !deployment.targets().any(|it| it.component == *name));
     let report = DeploymentCheck {
@@ -128,6 +125,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         verdict: &answer.verdict,
         left_out: &answer.left_out,
         undeclared: if is_run_of_all { &undeclared } else { &[] },
+        announcements: ui.announcements(),
     };
     print_report(ui, &workspace, &report)?;
     to_exit_code(&answer)
@@ -135,10 +133,10 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 
 impl Args {
     fn kind(&self) -> DeploymentKind {
-        match (self.rollback, self.hotfix) {
-            (true, _) => DeploymentKind::Rollback,
-            (false, true) => DeploymentKind::Hotfix,
-            (false, false) => DeploymentKind::Deploy,
+        if self.rollback {
+            DeploymentKind::Rollback
+        } else {
+            self.deployment.kind()
         }
     }
 }
@@ -151,7 +149,7 @@ fn find_commits(
     rev: Option<&str>,
 ) -> Result<Commits, CliError> {
     Ok(if args.promote {
-        Commits::Each(find_promoted_commits(workspace, rules, &args.components)?)
+        Commits::Each(find_promoted_commits(workspace, rules, &args.deployment)?)
     } else {
         Commits::One(workspace.resolve_commit(rev.unwrap_or("HEAD"))?)
     })

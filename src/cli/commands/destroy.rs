@@ -29,7 +29,7 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     environment: EnvArg,
-    /// Skip most rules, for a reason that is recorded
+    /// Override most rules, for a reason that is recorded
     #[arg(long, value_name = "REASON", value_parser = append_report::parse_line)]
     break_glass: Option<Line>,
     #[command(flatten)]

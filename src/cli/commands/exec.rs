@@ -5,6 +5,7 @@
 //! output. The output is printed and not stored.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 
 use crate::cli::args::command_line::format_command;
 use crate::cli::args::metadata::MetadataArgs;
@@ -13,6 +14,7 @@ use crate::cli::deploy_runner::{
     ComponentPlans, DeployRunner, Preparation, StartedRun, explain_config_change,
 };
 use crate::cli::deployment_request;
+use crate::cli::required_program::require_program;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
 use crate::domain::entry::{self, Action, CommandRecord, CommandStep, Deployment, Finish, Target};
@@ -20,7 +22,7 @@ use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::ledger::writer::LedgerSnapshot;
-use crate::run::command_env::{SecretPurpose, Secrets};
+use crate::run::command_env::{ComponentJob, SecretPurpose, Secrets};
 use crate::run::command_log::CommandLog;
 use crate::run::process::{
     self, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program, Stream, TERM_GRACE,
@@ -86,10 +88,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if !runner.confirm(&format!("Run it in {}?", env.name()))? {
         return Err(CliError::new(ErrorKind::Denied, "nothing was run"));
     }
+    let words = &args.command;
+    let job = prepare_job(&runner, &preparation, &target, &secrets, words)?;
     let started = runner.write_start(&build, &deployment, &ComponentPlans::new())?;
     let commands = CommandLog::default();
-    let words = &args.command;
-    let result = run_command(&runner, &preparation, started.run, &target, &secrets, words);
+    let result = run_command(&runner, &preparation, started.run, &job, &secrets, words);
     if let Ok(result) = &result {
         commands.add(&target.component, CommandStep::Exec, result);
     }
@@ -248,15 +251,14 @@ fn mask_command(words: &[OsString], mask: &Mask) -> Result<Line, CliError> {
     )
 }
 
-/// Runs the command in a checkout of the running commit, and prints its output without the secrets.
-fn run_command(
+/// Writes the checkout of the running commit, and fails if the program cannot be executed in it.
+fn prepare_job(
     runner: &DeployRunner<'_>,
     preparation: &Preparation<'_>,
-    run: RunId,
     target: &Target,
     secrets: &Secrets,
     words: &[OsString],
-) -> Result<CommandResult, CliError> {
+) -> Result<ComponentJob, CliError> {
     let cannot_run = || explain_not_run(runner);
     let job = preparation
         .work_dirs
@@ -265,6 +267,28 @@ fn run_command(
     job.checkout
         .write()
         .context(ErrorKind::CannotTell, cannot_run())?;
+    let program = words.first().map(OsString::as_os_str);
+    let command_env = runner.command_env(preparation, None)?;
+    let variables = command_env.build_variables(&job, secrets, &job.new_plan_file());
+    let search_path = variables.get("PATH").cloned().unwrap_or_default();
+    let program = program.unwrap_or_default();
+    // The error would contain the name.
+    if !secrets.mask.finds(program.as_bytes()) {
+        require_program(program, &search_path, Some(&job.folder))?;
+    }
+    Ok(job)
+}
+
+/// Runs the command in the checkout, and prints its output without the secrets.
+fn run_command(
+    runner: &DeployRunner<'_>,
+    preparation: &Preparation<'_>,
+    run: RunId,
+    job: &ComponentJob,
+    secrets: &Secrets,
+    words: &[OsString],
+) -> Result<CommandResult, CliError> {
+    let cannot_run = || explain_not_run(runner);
     let command_env = runner.command_env(preparation, Some(run))?;
     let ui = runner.ui;
     let show = |stream: Stream, line: &[u8]| match stream {
@@ -274,9 +298,9 @@ fn run_command(
     let spec = CommandSpec {
         program: Program::Direct(words),
         folder: &job.folder,
-        variables: &command_env.build_variables(&job, secrets, &job.new_plan_file()),
+        variables: &command_env.build_variables(job, secrets, &job.new_plan_file()),
         isolation: &command_env
-            .isolate(&job)
+            .isolate(job)
             .context(ErrorKind::CannotTell, cannot_run())?,
         input: b"",
         timeout: None,

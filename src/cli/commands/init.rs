@@ -27,12 +27,14 @@ use crate::cli::key_lookup::{self, open_signer};
 use crate::cli::policy_file::{POLICY_FILE, write_new_file};
 use crate::cli::repository::{find_remote, open_repository};
 use crate::cli::workspace::Workspace;
-use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, sync_report};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, default_names, sync_report};
+use crate::domain::command_line::quote_word;
 use crate::domain::id::{CommitId, PublicKey};
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::{KeyStatus, Policy};
 use crate::git::Repository;
 use crate::ledger::facts::FactGatherer;
+use crate::view::{grouping, wrap};
 
 /// Sets up the repository: creates a key if there is none, configures git, and joins the project or
 /// begins a new one.
@@ -132,7 +134,7 @@ fn join_project(args: &Args, ui: &Ui, mut document: InitDocument) -> Result<(), 
         }
         // Without a listed key no baseline can be signed. The error explains how to be listed.
         None if !baselines.is_empty() => drop(workspace.find_current_signer()?),
-        None => explain_unlisted_key(args, ui, &workspace.repository, key, &admins),
+        None => explain_unlisted_key(args, ui, &workspace.repository, key, &document.admins),
     }
     record_baselines(&workspace, ui, &baselines, &mut document.baselines)?;
     ui.print("Next: git deploy status");
@@ -145,13 +147,19 @@ fn explain_unlisted_key(
     ui: &Ui,
     repository: &Repository,
     key: PublicKey,
-    admins: &str,
+    admins: &[Person],
 ) {
     let person = determine_person(args, repository)
-        .map_or_else(|_| "you".to_owned(), |person| person.to_string());
-    ui.print(format_args!(
-        "The policy does not list your key. Add a line under [people] in {POLICY_FILE}, for {admins} to publish:\n  {person} = \"{key}\""
+        .map_or_else(|_| "NAME".to_owned(), |person| person.to_string());
+    let email = default_names::find_commit_address(repository).map_or_else(String::new, |it| {
+        format!(" --email {}", quote_word(it.as_str()))
+    });
+    ui.print_sentence(format_args!(
+        "The policy does not list your key. Ask {}, who can publish it, to type:",
+        grouping::list_alternatives(admins)
     ));
+    let command = format!("git deploy person add {person} --key {key}{email}");
+    ui.print(wrap::render_command(2, &command, ui.width()));
 }
 
 /// Checks that every baseline names components that exist at its commit, before anything is
@@ -206,6 +214,7 @@ fn begin_project(
         project.name
     ));
     if new_file.is_some() {
+        ui.print_sentence(describe_addresses(&proposal.policy, &person));
         ui.print(format_args!(
             "{POLICY_FILE} is new and not committed yet: git add {POLICY_FILE} && git commit"
         ));
@@ -223,6 +232,25 @@ fn begin_project(
         ui.print(next);
     }
     print_document(ui, &document)
+}
+
+/// Describes by which addresses a new policy recognizes the commits of its admin.
+fn describe_addresses(policy: &Policy, person: &Person) -> String {
+    let listed = policy.people.get(person);
+    let addresses: Vec<&str> = listed
+        .into_iter()
+        .flat_map(|it| it.emails.iter().map(String::as_str))
+        .collect();
+    if addresses.is_empty() {
+        format!(
+            "Git has no user.email, so no commit is recognized as yours: add emails = [\"ADDRESS\"] to {person} in {POLICY_FILE} and publish it."
+        )
+    } else {
+        format!(
+            "Commits by {} count as yours ({POLICY_FILE}, [people]).",
+            addresses.join(", ")
+        )
+    }
 }
 
 /// Finds the person who publishes the first policy: the one whom it lists with the key that signs

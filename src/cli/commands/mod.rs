@@ -46,4 +46,5 @@ pub(super) mod sync;
 pub(super) mod unlock;
 pub(super) mod unyank;
 pub(super) mod verify;
+pub(super) mod version;
 pub(super) mod yank;

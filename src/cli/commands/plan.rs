@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use crate::cli::args::deployment::DeploymentArgs;
 use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{DeployRunner, PlanProgress};
@@ -15,10 +16,10 @@ use crate::cli::deployment_request::{
 };
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, read_context};
-use crate::domain::entry::{self, Deployment};
+use crate::domain::entry::Deployment;
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
-use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::name::EnvName;
 use crate::input_file::read_regular_file;
 use crate::ledger::writer::LedgerSnapshot;
 use crate::run::build_deployment::{Commits, DeploymentSpec, LeftOut, Selection, list_left_out};
@@ -44,18 +45,12 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     env_rev: EnvRevArgs,
-    /// Plan only this component (repeatable). Defaults to those that differ
-    #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
-    components: Vec<ComponentName>,
-    /// Plan all components, even unchanged ones
-    #[arg(long)]
-    all: bool,
-    /// Plan removing components that the commit no longer has
-    #[arg(long)]
-    destroy: bool,
-    /// The output format
+    #[command(flatten)]
+    deployment: DeploymentArgs,
+    /// The output format: text, markdown or json
     #[arg(
         long,
+        hide_possible_values = true,
         value_name = "FORMAT",
         default_value = "text",
         hide_default_value = true
@@ -91,8 +86,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     // Read first, so that an unreadable file is reported before any plan command runs.
     let earlier = read_earlier_plans(args)?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
-    let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?;
-    let person = read_context::find_deployer(&workspace, rules, entry::DeploymentKind::Deploy);
+    let metadata = &args.deployment.metadata;
+    let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
+        .with_requester(metadata.requested_by.as_ref())
+        .with_inputs(metadata.inputs.read(ui)?);
+    let person = read_context::find_deployer(&workspace, rules, args.deployment.kind());
     let person = person.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,
@@ -171,15 +169,16 @@ fn build_deployment(
     left_out: &RefCell<Vec<LeftOut>>,
     snapshot: &LedgerSnapshot<'_>,
 ) -> Result<Deployment, CliError> {
+    let request = &args.deployment;
     let (policy, rules) = find_environment_policy(env, snapshot)?;
     let spec = DeploymentSpec {
         env,
         rules,
         commits: Commits::One(commit),
-        selection: deployment_request::select_to_deploy(&args.components, args.all),
-        kind: entry::DeploymentKind::Deploy,
-        destroy: args.destroy,
-        leaves_out_manual: args.components.is_empty(),
+        selection: deployment_request::select_to_deploy(&request.components, request.all),
+        kind: request.kind(),
+        destroy: request.destroy,
+        leaves_out_manual: request.components.is_empty(),
         versions: BTreeMap::new(),
         artifact: None,
     };
@@ -188,7 +187,8 @@ fn build_deployment(
         let listed = list_left_out(snapshot, policy, &spec);
         left_out.replace(listed.map_err(|error| explain_selection_error(policy, error))?);
     }
-    deployment.expires = find_expiry(env, snapshot, ui, None)?;
+    request.metadata.apply_to(&mut deployment, snapshot)?;
+    deployment.expires = find_expiry(env, snapshot, ui, request.ttl)?;
     Ok(deployment)
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::cli::args::deployment::DeploymentArgs;
 use crate::cli::args::environment::EnvRevArgs;
-use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::{DryRunArg, RunOptions};
 use crate::cli::deploy_runner::DeployRunner;
 use crate::cli::deployment_request::{self, find_environment_policy, find_expiry};
@@ -11,9 +11,6 @@ use crate::cli::left_out_components::LeftOutReport;
 use crate::cli::promoted_commits::find_promoted_commits;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
-use crate::domain::entry;
-use crate::domain::name::ComponentName;
-use crate::domain::time::Span;
 use crate::run::build_deployment::{Commits, DeploymentSpec};
 
 /// Deploy what the previous environment runs
@@ -29,21 +26,15 @@ Examples:
     git deploy promote prod
 
   Promote one component:
-    git deploy promote prod --component api")]
+    git deploy promote prod --component api
+
+  Also remove the components that stage has removed:
+    git deploy promote prod --destroy")]
 pub struct Args {
     #[command(flatten)]
     env_rev: EnvRevArgs,
-    /// Promote only this component (repeatable). Defaults to those that differ
-    #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
-    components: Vec<ComponentName>,
-    /// Promote all components, even unchanged ones
-    #[arg(long)]
-    all: bool,
-    /// The lifetime of an ephemeral environment, like 4h
-    #[arg(hide_short_help = true, long, value_name = "SPAN")]
-    ttl: Option<Span>,
     #[command(flatten)]
-    metadata: MetadataArgs,
+    deployment: DeploymentArgs,
     #[command(flatten)]
     try_only: DryRunArg,
     #[command(flatten)]
@@ -58,34 +49,41 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let (env, rules) = workspace.find_environment(name.as_str())?;
     let commits = match rev {
         Some(rev) => Commits::One(workspace.resolve_commit(rev)?),
-        None => Commits::Each(find_promoted_commits(&workspace, rules, &args.components)?),
+        None => Commits::Each(find_promoted_commits(&workspace, rules, &args.deployment)?),
     };
-    let selection = deployment_request::select_to_deploy(&args.components, args.all);
+    let selection =
+        deployment_request::select_to_deploy(&args.deployment.components, args.deployment.all);
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
-        .with_named(&args.components)
-        .with_requester(args.metadata.requested_by.as_ref())
-        .with_inputs(args.metadata.inputs.read(ui)?)
+        .with_named(&args.deployment.components)
+        .with_requester(args.deployment.metadata.requested_by.as_ref())
+        .with_inputs(args.deployment.metadata.inputs.read(ui)?)
         .with_dry_run(args.try_only.dry_run);
     let left_out = LeftOutReport::default();
-    runner.deploy(&person, &|snapshot| {
-        let (policy, rules) = find_environment_policy(&env, snapshot)?;
-        let spec = DeploymentSpec {
-            env: &env,
-            rules,
-            commits: commits.clone(),
-            selection: selection.clone(),
-            kind: entry::DeploymentKind::Deploy,
-            destroy: false,
-            leaves_out_manual: args.components.is_empty(),
-            versions: BTreeMap::new(),
-            artifact: None,
-        };
-        let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
-        left_out.print(ui, snapshot, policy, &spec)?;
-        args.metadata.apply_to(&mut deployment, snapshot)?;
-        deployment.expires = find_expiry(&env, snapshot, ui, args.ttl)?;
-        Ok(deployment)
-    })?;
+    runner.deploy(
+        &person,
+        &|snapshot| {
+            let (policy, rules) = find_environment_policy(&env, snapshot)?;
+            let spec = DeploymentSpec {
+                env: &env,
+                rules,
+                commits: commits.clone(),
+                selection: selection.clone(),
+                kind: args.deployment.kind(),
+                destroy: args.deployment.destroy,
+                leaves_out_manual: args.deployment.components.is_empty(),
+                versions: BTreeMap::new(),
+                artifact: None,
+            };
+            let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
+            left_out.print(ui, snapshot, policy, &spec)?;
+            args.deployment
+                .metadata
+                .apply_to(&mut deployment, snapshot)?;
+            deployment.expires = find_expiry(&env, snapshot, ui, args.deployment.ttl)?;
+            Ok(deployment)
+        },
+        &left_out,
+    )?;
     left_out.require_none(&name)
 }

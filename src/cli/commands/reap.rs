@@ -20,6 +20,7 @@ use crate::cli::deployment_request::build_abort;
 use crate::cli::entry_name::format_entry_name;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
+use crate::domain::count::count;
 use crate::domain::entry::{self, Action};
 use crate::domain::name::{EnvName, Person};
 use crate::domain::state::{EnvState, OpenRun, Scope};
@@ -228,11 +229,9 @@ fn summarize_failures(total: usize, failures: &[(EnvName, CliError)]) -> Result<
         return Err(CliError::reported(kind));
     }
     let names: Vec<&str> = failures.iter().map(|(name, _)| name.as_str()).collect();
-    let message = format!(
-        "{} of {total} expired environments could not be destroyed: {}",
-        names.len(),
-        names.join(", ")
-    );
+    let (number, all) = (names.len(), count(total, "expired environment"));
+    let names = names.join(", ");
+    let message = format!("{number} of {all} could not be destroyed: {names}");
     Err(CliError::new(kind, message).hint("git deploy reap"))
 }
 
@@ -258,7 +257,7 @@ impl Reaper<'_> {
             Err(error) => {
                 if let Some(why) = skip_reason.into_inner() {
                     ui.print_sentence(format_args!(
-                        "{} is skipped: {why}.",
+                        "{} is not destroyed: {why}.",
                         environment.env.name()
                     ));
                     return (

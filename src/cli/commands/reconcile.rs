@@ -5,7 +5,7 @@ use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
 use crate::domain::policy::Environment;
 
-/// Bring branches and tags in line with the ledgers, if a run was killed before it did
+/// Bring branches and tags in line with the ledgers
 ///
 /// The policy can ask for a tag on each success (`tag`), and for a branch that follows them
 /// (`advance`). `run` and `record` make them at their end; this command makes what is missing, for

@@ -6,6 +6,7 @@
 mod args;
 mod finish;
 mod requested_deployment;
+mod typed_command;
 mod versions;
 mod wrapped_command;
 
@@ -14,6 +15,7 @@ use std::cell::{Cell, RefCell};
 pub use args::Args;
 use finish::finish_run;
 use requested_deployment::{build_recorded_deployment, refuse_unmarked_start};
+use typed_command::format_command;
 use versions::parse_versions;
 use wrapped_command::run_command;
 
@@ -21,16 +23,18 @@ use crate::cli::append_report;
 use crate::cli::baseline::{self, BaselineCommits};
 use crate::cli::deploy_runner::{notify_refusal, report_recorded};
 use crate::cli::deployed_branch::state_branch;
-use crate::cli::deployment_notes::NotesOnce;
+use crate::cli::deployment_notes::{self, NotesOnce};
 use crate::cli::deployment_request::{find_dropped_environment, find_environment_policy};
 use crate::cli::projections::reconcile_after_entry;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
+use crate::domain::command_line::component_options;
 use crate::domain::entry::{Action, Deployment, Expire, Record, Start};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::EnvName;
+use crate::domain::policy::Policy;
 use crate::domain::text::Line;
 use crate::ledger::writer::{AppendedEntry, EntryDraft, LedgerSnapshot};
 use crate::view::result_text;
@@ -49,7 +53,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         return finish_run(args.finish_options(), ui, &workspace, &env, rev);
     }
     if rev.is_none() {
-        refuse_implicit_commit(args, &name)?;
+        refuse_implicit_commit(args, &workspace.policy, &name)?;
+        deployment_notes::report_uncommitted_changes(ui, &workspace);
     }
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     if !args.command.is_empty() {
@@ -62,17 +67,31 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 }
 
 /// Fails with `--rollback` or `--baseline`, for which the default commit `HEAD` is rarely right.
-fn refuse_implicit_commit(args: &Args, name: &EnvName) -> Result<(), CliError> {
+fn refuse_implicit_commit(args: &Args, policy: &Policy, name: &EnvName) -> Result<(), CliError> {
     let option = match (args.deployment.rollback, args.baseline) {
         (true, _) => "--rollback",
         (false, true) => "--baseline",
         (false, false) => return Ok(()),
     };
-    Err(CliError::new(
+    let mut command = format!("git deploy record {name} REV {option}");
+    command += &component_options(&args.deployment.components);
+    if !args.command.is_empty() {
+        command += " -- ";
+        command += &format_command(policy, &args.command);
+    }
+    let error = CliError::new(
         ErrorKind::Usage,
         format!("{option} requires an explicit commit"),
-    )
-    .hint(format!("git deploy record {name} REV {option}")))
+    );
+    let error = error.hint(command);
+    Err(if args.baseline {
+        error
+    } else {
+        error.ask(
+            "the releases to roll back to",
+            format!("git deploy rollback {name} --list"),
+        )
+    })
 }
 
 /// Writes a finished deployment or, with `--start`, its start.
@@ -106,8 +125,7 @@ fn record_deployment(
     let appended = match appended {
         // The environment already has this content, which is not an error.
         Err(_) if is_unchanged.get() => {
-            ui.print_sentence(result_text::describe_unchanged(env.name()));
-            return Ok(());
+            return append_report::report_unchanged(ui, env.name());
         }
         Err(error) => {
             if let Some(deployment) = drafted.take().filter(|_| !args.write.dry_run) {

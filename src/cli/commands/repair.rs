@@ -19,6 +19,7 @@ use crate::cli::ledger_problems::{describe_problem, suggest_fixes};
 use crate::cli::repository::{find_remote, open_repository};
 use crate::cli::sync_report::report_restored;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_error};
+use crate::domain::count::choose;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
@@ -262,7 +263,7 @@ fn restore_all(
     ui: &Ui,
 ) -> Result<(), CliError> {
     let (remote, ledgers) = (&document.remote, &document.ledgers);
-    let object = if ledgers.len() == 1 { "it" } else { "them" };
+    let object = choose(ledgers.len(), "it", "them");
     if !ui.confirm(&format!("Restore {object} on {remote}?"))? {
         return Err(CliError::new(ErrorKind::Denied, "nothing was restored"));
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use release_choice::{
     differs_from_running, find_commits_with_content, find_releases_with, find_rollback_commits,
+    find_without_release,
 };
 
 use crate::cli::args::environment::EnvArg;
@@ -18,6 +19,7 @@ use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::rollback_targets;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
+use crate::domain::deploy_command::DeployCommand;
 use crate::domain::entry::{self, Outcome};
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
@@ -89,24 +91,28 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .with_requester(args.metadata.requested_by.as_ref())
         .with_inputs(args.metadata.inputs.read(ui)?);
     let left_out = LeftOutReport::default();
-    runner.deploy(&person, &|snapshot| {
-        let (policy, rules) = find_environment_policy(&env, snapshot)?;
-        let spec = DeploymentSpec {
-            env: &env,
-            rules,
-            commits: target.commits.clone(),
-            selection: target.selection.clone(),
-            kind: entry::DeploymentKind::Rollback,
-            destroy: false,
-            leaves_out_manual: args.components.is_empty(),
-            versions: BTreeMap::new(),
-            artifact: target.artifact.clone(),
-        };
-        let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
-        left_out.print(ui, snapshot, policy, &spec)?;
-        args.metadata.apply_to(&mut deployment, snapshot)?;
-        Ok(deployment)
-    })?;
+    runner.deploy(
+        &person,
+        &|snapshot| {
+            let (policy, rules) = find_environment_policy(&env, snapshot)?;
+            let spec = DeploymentSpec {
+                env: &env,
+                rules,
+                commits: target.commits.clone(),
+                selection: target.selection.clone(),
+                kind: entry::DeploymentKind::Rollback,
+                destroy: false,
+                leaves_out_manual: args.components.is_empty(),
+                versions: BTreeMap::new(),
+                artifact: target.artifact.clone(),
+            };
+            let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
+            left_out.print(ui, snapshot, policy, &spec)?;
+            args.metadata.apply_to(&mut deployment, snapshot)?;
+            Ok(deployment)
+        },
+        &left_out,
+    )?;
     left_out.require_none(&name)
 }
 
@@ -152,12 +158,32 @@ fn find_target(
                 report_automatic_rollback(ui, snapshot, &commits);
                 return Ok(None);
             }
-            to_each(
-                find_rollback_commits(workspace, snapshot, named_components)?,
-                None,
-            )
+            let commits = find_rollback_commits(workspace, snapshot, named_components)?;
+            if named_components.is_empty() {
+                report_without_release(ui, workspace, snapshot);
+            }
+            to_each(commits, None)
         }
     }))
+}
+
+/// Prints which components stay as their failed first deployment left them, and what leads on.
+fn report_without_release(ui: &Ui, workspace: &Workspace, snapshot: &EnvironmentSnapshot<'_>) {
+    let components = find_without_release(snapshot);
+    if components.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = components.iter().map(|it| it.as_str()).collect();
+    let sentence = format!(
+        "What {} runs of {} stays unknown, because nothing ran there before. With a fixed commit",
+        snapshot.name(),
+        names.join(", ")
+    );
+    let command = DeployCommand::new(&workspace.policy, snapshot.name())
+        .any_commit()
+        .only(components)
+        .deployed_in(snapshot.state());
+    ui.eprint(ui.format_with_command(&sentence, &command.to_string()));
 }
 
 /// Parses the digest of `NAME@sha256:…`. Rules compare digests, so the name does not matter.

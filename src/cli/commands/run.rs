@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::cli::args::deployment::DeploymentArgs;
 use crate::cli::args::environment::EnvRevArgs;
-use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::{DryRunArg, RunOptions};
 use crate::cli::deploy_runner::DeployRunner;
 use crate::cli::deployment_notes;
@@ -12,9 +12,6 @@ use crate::cli::left_out_components::LeftOutReport;
 use crate::cli::repository::{find_remote, open_repository};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
-use crate::domain::entry::DeploymentKind;
-use crate::domain::name::ComponentName;
-use crate::domain::time::Span;
 use crate::run::build_deployment::{Commits, DeploymentSpec};
 
 /// Deploy a commit
@@ -50,29 +47,8 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     env_rev: EnvRevArgs,
-    /// Deploy only this component (repeatable)
-    ///
-    /// Defaults to all components that differ from what the environment runs.
-    #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
-    components: Vec<ComponentName>,
-    /// Deploy all components, even unchanged ones
-    #[arg(long)]
-    all: bool,
-    /// Remove components that the commit no longer has
-    #[arg(long)]
-    destroy: bool,
-    /// A hotfix: skips the rules in `hotfix.skip`
-    ///
-    /// Only allowed on top of the running commit.
-    #[arg(long)]
-    hotfix: bool,
-    /// The lifetime of an ephemeral environment, like 4h
-    ///
-    /// Counts from now. Defaults to the policy's maximum.
-    #[arg(hide_short_help = true, long, value_name = "SPAN")]
-    ttl: Option<Span>,
     #[command(flatten)]
-    metadata: MetadataArgs,
+    deployment: DeploymentArgs,
     #[command(flatten)]
     try_only: DryRunArg,
     #[command(flatten)]
@@ -95,7 +71,7 @@ impl Args {
 /// Deploys a commit. Also accepts the arguments in the order `COMPONENT ENV`.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let mut components = args.components.clone();
+    let mut components = args.deployment.components.clone();
     let (name, rev) = match args.env_rev.parse_component_first(&workspace) {
         Some((component, name)) => {
             components.extend(component);
@@ -108,36 +84,38 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if rev.is_none() {
         deployment_notes::report_uncommitted_changes(ui, &workspace);
     }
-    let selection = deployment_request::select_to_deploy(&components, args.all);
+    let selection = deployment_request::select_to_deploy(&components, args.deployment.all);
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_named(&components)
-        .with_requester(args.metadata.requested_by.as_ref())
-        .with_inputs(args.metadata.inputs.read(ui)?)
+        .with_requester(args.deployment.metadata.requested_by.as_ref())
+        .with_inputs(args.deployment.metadata.inputs.read(ui)?)
         .with_dry_run(args.try_only.dry_run);
     let left_out = LeftOutReport::default();
-    runner.deploy(&person, &|snapshot| {
-        let (policy, rules) = find_environment_policy(&env, snapshot)?;
-        let spec = DeploymentSpec {
-            env: &env,
-            rules,
-            commits: Commits::One(commit),
-            selection: selection.clone(),
-            kind: if args.hotfix {
-                DeploymentKind::Hotfix
-            } else {
-                DeploymentKind::Deploy
-            },
-            destroy: args.destroy,
-            leaves_out_manual: args.components.is_empty(),
-            versions: BTreeMap::new(),
-            artifact: None,
-        };
-        let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
-        left_out.print(ui, snapshot, policy, &spec)?;
-        args.metadata.apply_to(&mut deployment, snapshot)?;
-        deployment.expires = find_expiry(&env, snapshot, ui, args.ttl)?;
-        Ok(deployment)
-    })?;
+    runner.deploy(
+        &person,
+        &|snapshot| {
+            let (policy, rules) = find_environment_policy(&env, snapshot)?;
+            let spec = DeploymentSpec {
+                env: &env,
+                rules,
+                commits: Commits::One(commit),
+                selection: selection.clone(),
+                kind: args.deployment.kind(),
+                destroy: args.deployment.destroy,
+                leaves_out_manual: args.deployment.components.is_empty(),
+                versions: BTreeMap::new(),
+                artifact: None,
+            };
+            let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
+            left_out.print(ui, snapshot, policy, &spec)?;
+            args.deployment
+                .metadata
+                .apply_to(&mut deployment, snapshot)?;
+            deployment.expires = find_expiry(&env, snapshot, ui, args.deployment.ttl)?;
+            Ok(deployment)
+        },
+        &left_out,
+    )?;
     left_out.require_none(&name)
 }

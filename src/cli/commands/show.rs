@@ -3,11 +3,13 @@
 
 mod commit_reader;
 mod current;
+mod entry;
 mod evidence;
 mod inclusion;
 mod next_step;
 
 use commit_reader::CommitReader;
+use entry::show_entry;
 use evidence::summarize_evidence;
 use inclusion::{Inclusion, InclusionFinder};
 use next_step::PromotionProgress;
@@ -28,10 +30,10 @@ use crate::view::show::{
     self, CommitReport, EnvironmentRow, EvidenceRow, IncludedWith, RunRow, RunState,
 };
 
-/// Show the path of a commit to production
+/// Show the path of a commit to production, or a ledger entry
 ///
 /// Shows builds, tests, where the commit was deployed, itself or inside another commit, and what
-/// blocks its next step.
+/// blocks its next step. An entry is named as other commands print it: prod@3f2a9c1e77, or its id alone.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -39,10 +41,13 @@ Examples:
   git deploy show v1.4.1
 
   Show the commit that production runs:
-    git deploy show prod")]
+    git deploy show prod
+
+  Show an entry that a message or the log names:
+    git deploy show prod@3f2a9c1e77")]
 pub struct Args {
-    /// The commit, or the environment that runs it
-    #[arg(value_name = "REV", default_value = "HEAD")]
+    /// The commit, the environment that runs it, or an entry
+    #[arg(value_name = "REV|ENTRY", default_value = "HEAD")]
     revision: String,
 }
 
@@ -50,6 +55,9 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
+    if let Some(found) = workspace.find_entry(&args.revision)? {
+        return show_entry(&workspace, &found, ui);
+    }
     let id = workspace.resolve_commit(&args.revision)?;
     let commit = workspace
         .repository

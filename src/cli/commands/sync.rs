@@ -38,7 +38,7 @@ pub fn run(_: &Args, ui: &Ui) -> Result<(), CliError> {
         report_missing_pin(&repository, ui)?;
         SyncResult::default()
     };
-    report_misnamed(&repository, ui);
+    report_misnamed(ui, &repository.find_misnamed_refs());
     if ui.json() {
         sync_report::print_sync_document(&repository, remote.as_deref(), &synced, ui)?;
         return require_usable_refs(&repository, ui);

@@ -9,6 +9,7 @@ use crate::cli::deployment_request::find_environment_policy;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
+use crate::domain::count::choose;
 use crate::domain::entry::{Action, Hold, StoredEntry, Unlock};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
@@ -78,7 +79,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             _,
         ) => {
             let names: Vec<&str> = holds.iter().map(|hold| hold.component.as_str()).collect();
-            let verb = if names.len() == 1 { "is" } else { "are" };
+            let verb = choose(names.len(), "is", "are");
             format!(
                 "{} ({}) {verb} no longer on hold in {}.",
                 names.join(", "),

@@ -187,7 +187,8 @@ fn report_still_running(
             let command = DeployCommand::new(&workspace.policy, name)
                 .any_commit()
                 .kind(DeploymentKind::Rollback)
-                .only(names);
+                .only(names)
+                .deployed_in(state);
             ui.eprint(ui.format_with_command(&sentence, &command.to_string()));
         }
     }

@@ -10,7 +10,8 @@ use crate::domain::entry::{self, Action, ApprovalPurpose, ComponentChange, Deplo
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::policy::NotifyEvent;
-use crate::domain::verdict::{Check, CheckResult, Decision, Rule, Verdict};
+use crate::domain::rules;
+use crate::domain::verdict::{CheckResult, Decision, Rule, Verdict};
 use crate::run::notify::Notice;
 use crate::view::{self, result_text, wrap};
 
@@ -30,15 +31,7 @@ impl DeployRunner<'_> {
     ) -> Result<Deployment, CliError> {
         let (deployment, verdict) = self.evaluate_rules(person, build, &ComponentPlans::new())?;
         self.print_changes(&deployment);
-        let snapshot = self.read_environment()?;
-        deployment_notes::report(
-            self.ui,
-            self.workspace,
-            snapshot.rules,
-            self.env.name(),
-            snapshot.state(),
-            &deployment,
-        );
+        self.announce(&deployment)?;
         // Neither a one-off command nor a deployment without changes has plans to wait for.
         match is_waiting_for_approvals(&verdict) {
             true if deployment.kind == entry::DeploymentKind::Exec => {
@@ -49,6 +42,21 @@ impl DeployRunner<'_> {
                 .require_allowed(&verdict, person, &deployment)
                 .map(|()| deployment),
         }
+    }
+
+    /// Announces what to know before the deployment.
+    fn announce(&self, deployment: &Deployment) -> Result<(), CliError> {
+        let snapshot = self.read_environment()?;
+        let (rules, state) = (snapshot.rules, snapshot.state());
+        deployment_notes::report(
+            self.ui,
+            self.workspace,
+            rules,
+            self.env.name(),
+            state,
+            deployment,
+        );
+        Ok(())
     }
 
     /// Checks the rules for a one-off command before its secrets are read, and so without its words.
@@ -86,6 +94,7 @@ impl DeployRunner<'_> {
         let (deployment, verdict) = self.evaluate_rules(person, build, &ComponentPlans::new())?;
         if deployment.changed().next().is_some() {
             self.print_changes(&deployment);
+            self.announce(&deployment)?;
         }
         if is_waiting_for_approvals(&verdict) {
             return Err(self.explain_missing_approvals(person, &deployment, verdict)?);
@@ -307,12 +316,11 @@ fn is_waiting_for_approvals(verdict: &Verdict) -> bool {
         .iter()
         .filter(|check| check.outcome != CheckResult::Pass)
         .peekable();
-    let can_be_approved = |check: &Check| check.remedy.is_some() || !check.remedy_by.is_empty();
     missing.peek().is_some()
         && missing.all(|check| {
             check.rule == Rule::Approvals
                 && check.outcome == CheckResult::Fail
-                && can_be_approved(check)
+                && rules::can_be_approved(check)
         })
 }
 

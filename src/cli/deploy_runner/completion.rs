@@ -1,8 +1,11 @@
 //! After a deployment: sends a notification, and builds the error of a failure.
 
-use super::preparation::explain_config_change;
+use std::collections::BTreeSet;
+
+use super::preparation::{Preparation, explain_config_change};
 use super::runner::{DeployRunner, StartedRun};
 use crate::cli::{CliError, ErrorKind};
+use crate::domain::count::{choose, inflect};
 use crate::domain::entry::{self, Outcome};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::NotifyEvent;
@@ -50,6 +53,7 @@ impl DeployRunner<'_> {
         &self,
         kind: entry::DeploymentKind,
         report: &RunReport,
+        can_roll_back: bool,
     ) -> Result<(), CliError> {
         for (component, why) in &report.not_rolled_back {
             self.ui
@@ -71,6 +75,7 @@ impl DeployRunner<'_> {
         let failures = report.list_failures();
         let subject = describe_deployment(kind, name);
         let message = match (&failures[..], self.cancellation.is_draining()) {
+            (_, true) if self.cancellation.is_killing() => format!("{subject} was cancelled"),
             (_, true) => format!("{subject} was interrupted"),
             ([], _) => format!("{subject} could not be completed"),
             (_, _) => format!("{subject} failed"),
@@ -89,9 +94,37 @@ impl DeployRunner<'_> {
         });
         Err(match kind {
             entry::DeploymentKind::Destroy => error.hint(format!("git deploy destroy {name}")),
+            _ if can_roll_back => error
+                .hint(format!("git deploy rollback {name}"))
+                .hint(format!("git deploy status {name}")),
             _ => error.hint(format!("git deploy status {name}")),
         })
     }
+}
+
+/// Returns whether components failed that ran before, each with a good release, so that a rollback
+/// leads out of that state.
+pub(super) fn has_earlier_release(
+    preparation: &Preparation<'_>,
+    run: &StartedRun,
+    report: &RunReport,
+) -> bool {
+    let is_forward = matches!(
+        run.deployment.kind,
+        entry::DeploymentKind::Deploy | entry::DeploymentKind::Hotfix
+    );
+    let targets = preparation.find_rollback_targets(&run.deployment);
+    let ran_before: BTreeSet<&ComponentName> = run
+        .deployment
+        .changed()
+        .filter(|change| change.from.is_some())
+        .map(|change| &change.target.component)
+        .collect();
+    let results = report.results.iter();
+    let mut failed = results
+        .filter(|it| it.outcome == Outcome::Failed && ran_before.contains(&it.component))
+        .peekable();
+    is_forward && failed.peek().is_some() && failed.all(|it| targets.contains_key(&it.component))
 }
 
 /// Returns the subject of a sentence about a deployment: `the deployment to prod`.
@@ -111,14 +144,12 @@ fn explain_refused_plans(report: &RunReport) -> CliError {
         .map(ComponentName::as_str)
         .collect();
     let component_list = names.join(", ");
-    let message = if names.len() == 1 {
-        format!(
-            "the plan of {component_list} has changed since it was confirmed: it was not applied"
-        )
-    } else {
-        format!(
-            "the plans of {component_list} have changed since they were confirmed: they were not applied"
-        )
-    };
+    let number = names.len();
+    let (has, it) = (choose(number, "has", "have"), choose(number, "it", "they"));
+    let was = choose(number, "was", "were");
+    let message = format!(
+        "the {} of {component_list} {has} changed since {it} {was} confirmed: {it} {was} not applied",
+        inflect(number, "plan")
+    );
     CliError::new(ErrorKind::Waiting, message)
 }

@@ -1,11 +1,14 @@
 //! Runs a whole deployment: checks, plans, asks the user, executes, and reports the outcome.
 
+use super::completion::has_earlier_release;
 use super::planning::add_plans;
 use super::preparation::Preparation;
 use super::runner::{BuildDeployment, ComponentPlans, DeployRunner, StartedRun};
+use crate::cli::left_out_components::LeftOutReport;
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::projections::reconcile_after_entry;
 use crate::cli::{CliError, ErrorKind, append_report};
+use crate::domain::entry::Deployment;
 use crate::domain::name::Person;
 use crate::domain::policy::NotifyEvent;
 use crate::domain::verdict::Verdict;
@@ -17,7 +20,12 @@ use crate::view::verdict::render_verdict;
 impl DeployRunner<'_> {
     /// Checks the rules, plans, asks the user, and runs the deployment until its finish entry is
     /// written.
-    pub fn deploy(&self, person: &Person, build: &BuildDeployment<'_>) -> Result<(), CliError> {
+    pub fn deploy(
+        &self,
+        person: &Person,
+        build: &BuildDeployment<'_>,
+        left_out: &LeftOutReport,
+    ) -> Result<(), CliError> {
         let deployment = self.check_rules(person, build)?;
         if deployment.components.is_empty() {
             return self.report_unchanged(build, &deployment);
@@ -28,6 +36,7 @@ impl DeployRunner<'_> {
             return self.ui.confirm("Continue?").map(drop);
         }
         let preparation = Preparation::new(self, &deployment)?;
+        self.require_scripts(&preparation, &deployment)?;
         let planning = DeploymentProgress::for_planning(self.ui, preparation.name_width);
         let command_env = self.command_env(&preparation, None)?;
         let step_runner = StepRunner {
@@ -53,8 +62,7 @@ impl DeployRunner<'_> {
         );
         let verdict = self.check_approvals(person, build, &deployment, &plans)?;
         if self.is_dry_run {
-            self.report_dry_run(&verdict);
-            return Ok(());
+            return self.report_dry_run(&deployment, &plans, verdict, left_out);
         }
         if !self.confirm("Continue?")? {
             return Err(CliError::new(ErrorKind::Denied, "nothing was deployed"));
@@ -65,15 +73,30 @@ impl DeployRunner<'_> {
         self.run_to_finish(preparation, &progress, &run, &plans)
     }
 
-    /// Prints the verdict of the rules on a deployment that was only tried.
-    fn report_dry_run(&self, verdict: &Verdict) {
-        for line in render_verdict(verdict, self.ui.width()) {
+    /// Prints the verdict of the rules on a deployment that was only tried or, with `--json`, the
+    /// document `plan`.
+    fn report_dry_run(
+        &self,
+        deployment: &Deployment,
+        plans: &ComponentPlans,
+        verdict: Verdict,
+        left_out: &LeftOutReport,
+    ) -> Result<(), CliError> {
+        for line in render_verdict(&verdict, self.ui.width()) {
             self.ui.print(line);
         }
         let name = self.env.name();
         self.ui.print_sentence(format_args!(
             "The rules allow it; nothing was deployed to {name}."
         ));
+        let mut commits = deployment.targets().map(|target| target.commit);
+        let Some(commit) = commits.next().filter(|_| self.ui.json()) else {
+            return Ok(());
+        };
+        let mut document = self.build_plan_view(commit, deployment, plans)?;
+        document.verdict = Some(verdict);
+        document.left_out = left_out.to_documents();
+        self.ui.print_document("plan", &document)
     }
 
     /// Applies the plans, verifies the result, rolls back failed components, writes the finish, and
@@ -86,13 +109,14 @@ impl DeployRunner<'_> {
         plans: &ComponentPlans,
     ) -> Result<(), CliError> {
         let (appended, mut report) = self.execute_run(&preparation, progress, run, plans)?;
+        let can_roll_back = has_earlier_release(&preparation, run, &report);
         // Releases the work folders. If this run failed to create its environment, the environment is
         // destroyed below, which needs the same folders.
         drop(preparation);
         let (name, kind) = (self.env.name().as_str(), run.deployment.kind);
         append_report::report_entry(
             self.ui,
-            &result_text::summarize_deployment(name, kind, &appended.statement.component_results()),
+            &result_text::summarize_entry(name, kind, &appended.statement),
             &appended,
         )?;
         if self.is_failed_creation(run, &report) {
@@ -113,6 +137,6 @@ impl DeployRunner<'_> {
         if report.config_changed.is_none() {
             reconcile_after_entry(self.ui, self.workspace, self.env);
         }
-        self.report_outcome(kind, &report)
+        self.report_outcome(kind, &report, can_roll_back)
     }
 }

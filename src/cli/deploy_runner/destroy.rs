@@ -87,7 +87,7 @@ impl DeployRunner<'_> {
             self.execute_run(&preparation, &progress, &run, &ComponentPlans::new())?;
         Ok(Destruction {
             finish,
-            result: self.report_outcome(entry::DeploymentKind::Destroy, &report),
+            result: self.report_outcome(entry::DeploymentKind::Destroy, &report, false),
         })
     }
 

@@ -1,12 +1,16 @@
 //! Makes the plans of a deployment, shows them, and checks that they are complete.
 
+use std::collections::BTreeMap;
+
 use super::preparation::Preparation;
 use super::runner::{ComponentPlans, DeployRunner, StartedRun};
 use crate::cli::lfs_pointers::report_lfs_pointers;
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::{CliError, ErrorKind};
-use crate::domain::deploy_command::{carries_out, list_deploy_commands};
-use crate::domain::entry::{ComponentChange, Deployment};
+use crate::domain::deploy_command::{
+    COMMAND_PLACEHOLDER, DeployCommand, carries_out, list_deploy_commands,
+};
+use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::plan::{Plan, PlanResult};
@@ -147,6 +151,7 @@ impl DeployRunner<'_> {
             commit,
             components,
             left_out: Vec::new(),
+            announcements: self.ui.announcements(),
             verdict: None,
             comparison: None,
         })
@@ -200,41 +205,65 @@ impl DeployRunner<'_> {
         let (component, key) = (&first.target.component, find_command_key(first));
         let message = format!("the policy has no {key} command for {component}: nothing was done");
         let error = CliError::new(ErrorKind::Usage, message);
-        let with_command = declared.iter().copied().filter(has_command);
-        let with_command: Vec<&ComponentChange> = with_command.collect();
-        let error = if with_command.is_empty() {
-            error.hint(format!(
+        let with_command: Vec<&ComponentChange> =
+            declared.iter().copied().filter(has_command).collect();
+        if with_command.is_empty() {
+            let error = self.suggest_records(deployment.kind, &without_command, error)?;
+            return Err(error.hint(format!(
                 "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"
-            ))
-        } else {
-            self.hint_deploy_commands(error, deployment, with_command, "")
-        };
-        // In a project in which git-deploy deploys nothing, deployments may be recorded as they are.
-        let names = policy.component_names();
-        let is_mixed = names.iter().any(|name| carries_out(policy, name, false));
-        let options = if is_mixed { "-- COMMAND" } else { "" };
-        Err(self.hint_deploy_commands(error, deployment, without_command, options))
-    }
-
-    /// Adds the command that makes these changes, one for each commit.
-    fn hint_deploy_commands(
-        &self,
-        error: CliError,
-        deployment: &Deployment,
-        changes: Vec<&ComponentChange>,
-        options: &str,
-    ) -> CliError {
-        let components = changes
+            )));
+        }
+        let with_command = with_command
             .into_iter()
             .map(|it| (it.target.commit, it.is_removal(), &it.target.component));
         let commands = list_deploy_commands(
             &self.workspace.policy,
             self.env.name(),
             deployment.kind,
-            options,
-            components,
+            "",
+            with_command,
         );
-        commands.into_iter().fold(error, CliError::hint)
+        let error = commands.into_iter().fold(error, CliError::hint);
+        Err(self.suggest_records(deployment.kind, &without_command, error)?)
+    }
+
+    /// Adds the commands that make the changes with a command that the policy does not have. If the
+    /// components were not deployed in this way before, also adds those that record what another
+    /// system did.
+    fn suggest_records(
+        &self,
+        kind: DeploymentKind,
+        changes: &[&ComponentChange],
+        mut error: CliError,
+    ) -> Result<CliError, CliError> {
+        let snapshot = self.read_environment()?;
+        let mut groups: BTreeMap<(bool, CommitId), Vec<&ComponentName>> = BTreeMap::new();
+        for change in changes {
+            let key = (change.is_removal(), change.target.commit);
+            let names = groups.entry(key).or_default();
+            names.push(&change.target.component);
+        }
+        for ((is_removal, commit), names) in groups {
+            let kind = if is_removal {
+                DeploymentKind::Destroy
+            } else {
+                kind
+            };
+            let command = DeployCommand::new(&self.workspace.policy, self.env.name())
+                .commit(commit)
+                .kind(kind)
+                .only(names)
+                .deployed_in(snapshot.state());
+            error = if command.own_command().is_some() {
+                error.hint(command.to_string())
+            } else {
+                let with_own = command.clone().with_command(COMMAND_PLACEHOLDER);
+                error
+                    .ask("with your own command", with_own.to_string())
+                    .ask("after another system did it", command.to_string())
+            };
+        }
+        Ok(error)
     }
 
     /// Checks that every plan that is needed now was made.

@@ -21,11 +21,10 @@ impl DeployRunner<'_> {
         build: &BuildDeployment<'_>,
         deployment: &Deployment,
     ) -> Result<(), CliError> {
-        let sentence = result_text::describe_unchanged(self.env.name());
         if deployment.expires.is_none() || self.is_dry_run {
-            self.ui.print_sentence(format_args!("{sentence}"));
-            return Ok(());
+            return append_report::report_unchanged(self.ui, self.env.name());
         }
+        let sentence = result_text::describe_unchanged(self.env.name());
         let appended = self.append(&|snapshot| {
             Expire::replacing(&build(snapshot)?)
                 .map(Action::Expire)

@@ -3,7 +3,10 @@
 //! Unlike the headline and the note, it is not part of the format.
 
 use super::note::outcome_word;
-use super::{ComponentResult, DeploymentKind, Outcome, Target, attempted_results, overall_outcome};
+use super::{
+    CANCELLED_STATUS, ComponentResult, DeploymentKind, Outcome, Target, attempted_results,
+    overall_outcome,
+};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 
@@ -38,6 +41,12 @@ impl LogText {
     /// Makes the text of an action.
     pub(super) fn new(verb: &'static str, tone: Tone, object: String) -> Self {
         Self { verb, tone, object }
+    }
+
+    /// Says that the run was cancelled, if it was.
+    pub(super) fn or_cancelled(self, is_cancelled: bool) -> Self {
+        let verb = if is_cancelled { "cancelled" } else { self.verb };
+        Self { verb, ..self }
     }
 }
 
@@ -101,18 +110,25 @@ pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult]) -> LogT
     let is_same_outcome = attempted
         .windows(2)
         .all(|pair| pair[0].outcome == pair[1].outcome);
-    let object = if is_same_outcome || attempted.len() > MAX_NAMED {
+    // A destruction names what ran. The target of another removal is the commit without the component,
+    // which the component never ran.
+    let is_named_alone =
+        |it: &ComponentResult| kind != DeploymentKind::Destroy && it.outcome == Outcome::Destroyed;
+    let object = if attempted.iter().all(|it| is_named_alone(it)) {
+        names(attempted.iter().map(|it| &it.target.component))
+    } else if is_same_outcome || attempted.len() > MAX_NAMED {
         targets(notable_targets(results).into_iter())
     } else {
         // Failures come first, because a narrow terminal cuts the end off.
         let mut ordered: Vec<_> = attempted.iter().collect();
         ordered.sort_by_key(|it| !matches!(it.outcome, Outcome::Failed | Outcome::RolledBack));
         let phrases = ordered.into_iter().map(|it| {
-            format!(
-                "{} {}",
-                describe_target(&it.target),
-                outcome_word(it.outcome)
-            )
+            let subject = if is_named_alone(it) {
+                it.target.component.to_string()
+            } else {
+                describe_target(&it.target)
+            };
+            format!("{subject} {}", outcome_word(it.outcome))
         });
         phrases.collect::<Vec<_>>().join(", ")
     };
@@ -125,7 +141,7 @@ pub(super) fn exec<'a>(status: u8, in_targets: impl Iterator<Item = &'a Target>)
         0 => ("executed", Tone::Good),
         _ => ("failed", Tone::Bad),
     };
-    LogText::new(verb, tone, targets(in_targets))
+    LogText::new(verb, tone, targets(in_targets)).or_cancelled(status == CANCELLED_STATUS)
 }
 
 /// Returns the most important targets: those that failed, or else those that changed, or else all.

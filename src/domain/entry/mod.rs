@@ -22,12 +22,12 @@ mod validate;
 
 pub use action::{
     Abort, Action, ApprovalPurpose, Approve, Artifact, Attestation, AttestationResult, Baseline,
-    Build, BuildResult, CommandRecord, CommandStep, ComponentAtCommit, ComponentChange,
-    ComponentResult, Deployment, DeploymentKind, Expire, Finish, HistoryRole, Hold, Image, Labels,
-    LedgerKind, Lock, MAX_COMMANDS, MAX_LABELS, Origin, Outcome, PolicyApprove, PolicyRevoke,
-    Publish, Record, RecordedResult, Resume, Revoke, RunStep, Start, TEST_COUNTS_KEY, Target,
-    Unlock, Unyank, Verification, VerificationResult, VersionTag, Yank, YankedContent,
-    overall_outcome,
+    Build, BuildResult, CANCELLED_STATUS, CommandRecord, CommandStep, ComponentAtCommit,
+    ComponentChange, ComponentResult, Deployment, DeploymentKind, Expire, Finish, HistoryRole,
+    Hold, Image, Labels, LedgerKind, Lock, MAX_COMMANDS, MAX_LABELS, Origin, Outcome,
+    PolicyApprove, PolicyRevoke, Publish, Record, RecordedResult, Resume, Revoke, RunStep, Start,
+    TEST_COUNTS_KEY, Target, Unlock, Unyank, Verification, VerificationResult, VersionTag, Yank,
+    YankedContent, overall_outcome,
 };
 pub(crate) use action::{ActionInfo, CodeClaim, CommitRole, EnvironmentBody, attempted_results};
 pub use invalid::{InvalidError, MAX_BYTES, MAX_PREDICATE};

@@ -75,6 +75,15 @@ impl Statement {
         body.map_or_else(Vec::new, EnvironmentBody::component_results)
     }
 
+    /// Returns whether a component failed only because its run was cancelled; see
+    /// `Finish::was_cancelled`.
+    pub fn was_cancelled(&self, component: &ComponentName) -> bool {
+        match &self.action {
+            Action::Finish(finish) => finish.was_cancelled(component),
+            _ => false,
+        }
+    }
+
     /// Returns one result of [`Statement::component_results`], without copying the others.
     pub fn component_result(&self, component: &ComponentName) -> Option<ComponentResult> {
         self.action.environment_body()?.component_result(component)

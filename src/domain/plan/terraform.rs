@@ -5,6 +5,7 @@
 
 mod action;
 mod digest;
+mod warnings;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use serde::de::IgnoredAny;
 
 pub use action::{ActionCounts, PlannedAction};
 use digest::compute_digest;
+pub use warnings::list_warnings;
 
 use crate::domain::id::Digest;
 use crate::domain::text::sanitize;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{ErrorCollector, suggest_nearest};
 use super::{ApprovalRequirement, Environment, Policy};
+use crate::domain::count::count;
 use crate::domain::name::{EnvName, Person};
 
 /// Reports every contradiction.
@@ -271,7 +272,8 @@ fn check_approvals(environment: &Environment, errors: &ErrorCollector<'_>) {
         let eligible: BTreeSet<&Person> =
             requirements.iter().flat_map(|it| it.by.persons()).collect();
         let message = format!(
-            "it needs approvals by {required} different people, and the eligible people ({}, without machines) cannot meet all requirements",
+            "it needs approvals by {}, and the eligible people ({}, without machines) cannot meet all requirements",
+            count(required, "different person"),
             eligible.len()
         );
         errors.add_for_key(
@@ -291,7 +293,7 @@ fn check_approvals(environment: &Environment, errors: &ErrorCollector<'_>) {
     {
         let message = format!(
             "it needs {} by people other than the one who deploys, and too few are left, whichever of {} deploys",
-            count_approvals(required),
+            count(required, "approval"),
             environment.deployers
         );
         errors.add_for_key(
@@ -316,17 +318,12 @@ impl Policy {
         let needed = required as usize + usize::from(must_publish_as_person);
         (required > 0 && needed > persons).then(|| {
             format!(
-                "it needs {} in addition to the publisher's signature, but the admins include only {persons} {}: no policy could be published again",
-                count_approvals(required),
-                if persons == 1 { "person" } else { "people" },
+                "it needs {} in addition to the publisher's signature, but the admins include only {}: no policy could be published again",
+                count(required, "approval"),
+                count(persons, "person"),
             )
         })
     }
-}
-
-fn count_approvals(count: u32) -> String {
-    let noun = if count == 1 { "approval" } else { "approvals" };
-    format!("{count} {noun}")
 }
 
 /// Finds people who together meet all requirements, each person once; `None` if there are too few.

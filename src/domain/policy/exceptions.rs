@@ -38,7 +38,7 @@ policy_table! {
             read: key.read(|value| context.roster.members(value))
                 .unwrap_or_else(|| context.deployers.clone()),
         }
-        /// The rules that a hotfix skips.
+        /// The rules that do not apply to a hotfix.
         pub skip: BTreeSet<HotfixSkip> {
             form: ValueForm::OneOrMore(&ValueForm::Words(HotfixSkip::NAMES)),
             example: "[\"promote_from\", \"soak\"]",

@@ -9,11 +9,12 @@ use super::environment::{Environment, PromotionMatch};
 use super::environment_words::Enforcement;
 use super::error::PolicyErrors;
 use super::paths::{Coverage, FileOwnership, Paths, affects_checkout};
-use super::people::{KeyStatus, Members};
+use super::people::KeyStatus;
 use super::predicate::PredicateType;
 use super::refname::BranchName;
+use super::starter::{self, StarterPerson};
 use super::variables::{Secret, VarName};
-use super::{Policy, parse, starter};
+use super::{Policy, parse};
 use crate::domain::id::PublicKey;
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
 use crate::domain::text::fold_case;
@@ -40,7 +41,7 @@ impl Policy {
     /// and no key is given twice.
     pub fn starter(
         project: &ProjectName,
-        people: &[(Person, PublicKey)],
+        people: &[StarterPerson],
         environments: &[EnvName],
     ) -> String {
         starter::write_starter(project, people, environments)
@@ -106,21 +107,6 @@ impl Policy {
                 .filter_map(|key| Some(self.person_of_key(key)?.0.clone()))
                 .collect(),
         }
-    }
-
-    /// Returns the people who may unlock an environment and lift its holds: its deployers and
-    /// approvers, and the admins. A machine may not.
-    pub fn unlockers(
-        &self,
-        environment: &Environment,
-        admins: BTreeSet<Person>,
-    ) -> BTreeSet<Person> {
-        let approvers = environment.approvals.iter().map(|it| &it.by);
-        let members = approvers.chain([&environment.deployers]);
-        let mut able = admins;
-        able.extend(members.flat_map(Members::persons).cloned());
-        able.retain(|person| !self.is_machine(person));
-        able
     }
 
     /// Checks whether this is a machine. A name that is not listed counts as one, so that no

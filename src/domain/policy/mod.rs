@@ -36,6 +36,7 @@ mod placeholder;
 mod predicate;
 mod reader;
 mod refname;
+mod roles;
 mod roster;
 mod shell_command;
 mod starter;
@@ -74,12 +75,16 @@ pub use placeholder::Placeholder;
 pub use predicate::PredicateType;
 pub use refname::{BranchName, refname_problem, replace_bad_characters};
 pub use shell_command::ShellCommand;
+pub use starter::StarterPerson;
 #[cfg(test)]
 pub use table::TextForm;
 pub use table::{KeyTable, TableKey, ValueForm};
 pub use template::{Template, tag_timestamp};
 pub use variables::{Secret, VarName};
-pub use version::{VersionRule, VersionScheme, VersionSource, VersionTagPattern, compare_versions};
+pub use version::{
+    VersionRule, VersionScheme, VersionSource, VersionTagPattern, compare_versions,
+    read_version_numbers,
+};
 pub use webhook_url::WebhookUrl;
 pub use writable_path::WritablePath;
 

@@ -4,30 +4,53 @@
 
 use std::fmt::Write as _;
 
+use crate::domain::email::Email;
 use crate::domain::id::PublicKey;
 use crate::domain::name::{EnvName, Person, ProjectName};
+
+/// A person of a new project.
+#[derive(Debug, Clone)]
+pub struct StarterPerson {
+    /// The name.
+    pub name: Person,
+    /// The public key.
+    pub key: PublicKey,
+    /// The address that the person commits with, if it is known.
+    pub email: Option<Email>,
+}
+
+impl StarterPerson {
+    /// Writes the person's line of `[people]`, with the name padded to this width.
+    fn write_line(&self, width: usize) -> String {
+        let (name, key) = (toml_key(self.name.as_str()), self.key);
+        match &self.email {
+            // A basic string has escapes, which an address may look like.
+            Some(email) => format!(
+                "{name:width$} = {{ key = \"{key}\", emails = [{}] }}",
+                toml::Value::from(email.as_str())
+            ),
+            None => format!("{name:width$} = \"{key}\""),
+        }
+    }
+}
 
 /// Writes the file; see [`super::Policy::starter`].
 pub(super) fn write_starter(
     project: &ProjectName,
-    people: &[(Person, PublicKey)],
+    people: &[StarterPerson],
     environments: &[EnvName],
 ) -> String {
     let mut text = format!(
-        "schema  = 1\nproject = \"{project}\"\n\n[people]  # name = minisign public key; a CI job: ci = {{ key = \"RW…\", machine = true }}\n"
+        "schema  = 1\nproject = \"{project}\"\n\n[people]  # keys, and the addresses that people commit with; a CI job: ci = {{ key = \"RW…\", machine = true }}\n"
     );
     // Writing to a string cannot fail.
     let width = people
         .iter()
-        .map(|(person, _)| toml_key(person.as_str()).len())
+        .map(|person| toml_key(person.name.as_str()).len())
         .max()
         .unwrap_or(0);
-    for (person, public_key) in people {
-        let _ = writeln!(
-            text,
-            "{:width$} = \"{public_key}\"",
-            toml_key(person.as_str())
-        );
+    for person in people {
+        let _ = writeln!(text, "{}", person.write_line(width));
     }
     text.push_str("\n[environments]  # each may demand that a commit ran in the one before it\n");
     let width = environments

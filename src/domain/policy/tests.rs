@@ -350,10 +350,15 @@ fn starter_parses() {
             .collect::<Vec<EnvName>>()
     };
     let project: ProjectName = "catalogue".parse().unwrap();
-    let alice = (person("alice"), key(1));
+    let starter = |name, byte, email: &str| StarterPerson {
+        name: person(name),
+        key: key(byte),
+        email: email.parse().ok(),
+    };
+    let alice = starter("alice", 1, "ali\"ce\\@example.com");
     let text = Policy::starter(
         &project,
-        &[alice.clone(), (person("b.ob"), key(2))],
+        &[alice.clone(), starter("b.ob", 2, "no address")],
         &names(&["dev", "st.age", "prod"]),
     );
     let policy = parse(&text);
@@ -363,6 +368,8 @@ fn starter_parses() {
         ["st.age".parse().unwrap()].into()
     );
     assert_eq!(policy.people.len(), 2);
+    let author = policy.person_of_email(b"ali\"ce\\@example.com");
+    assert_eq!(author, Some(&person("alice")), "{text}");
     assert!(text.lines().count() <= 13, "{text}");
     let alone = parse(&Policy::starter(
         &project,

@@ -21,7 +21,8 @@ policy_table! {
     keys {
         /// Where the version of a commit comes from. `file:VERSION`: the first line of a file of
         /// the commit. `tag:{component}/v*`: the part of a tag on the commit that the star matches.
-        /// Of several tags, the one with the highest version counts. A tag that is no version of the
+        /// Of several tags, the one with the highest version counts; `git deploy version` shows the
+        /// next one. A tag that is no version of the
         /// `scheme`, such as `v1` beside `v1.4.2`, counts only if none is; of equal ones, the last by
         /// name.
         /// `command:…`: the version that a command prints; git-deploy does not run the command, and
@@ -169,6 +170,41 @@ pub fn compare_versions(
         VersionScheme::Calver => {
             let read = |text: &str| Calver::read(text).ok_or_else(|| error(text));
             Ok(read(new)?.cmp(&read(old)?))
+        }
+    }
+}
+
+/// The numbers of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionNumbers {
+    /// The numbers, in order.
+    pub numbers: Vec<u64>,
+    /// Whether a word after them makes it lower than the version without it.
+    pub is_prerelease: bool,
+}
+
+/// Reads the numbers of a version. Returns `None` if the text is no version of the scheme.
+pub fn read_version_numbers(scheme: VersionScheme, text: &str) -> Option<VersionNumbers> {
+    match scheme {
+        VersionScheme::Semver => {
+            let version: semver::Version = text.strip_prefix('v').unwrap_or(text).parse().ok()?;
+            Some(VersionNumbers {
+                numbers: vec![version.major, version.minor, version.patch],
+                is_prerelease: !version.pre.is_empty(),
+            })
+        }
+        VersionScheme::Calver => {
+            let version = Calver::read(text)?;
+            let written = text
+                .split('-')
+                .next()
+                .unwrap_or_default()
+                .split('.')
+                .count();
+            Some(VersionNumbers {
+                numbers: version.numbers.into_iter().take(written).collect(),
+                is_prerelease: !version.has_no_modifier,
+            })
         }
     }
 }

@@ -7,6 +7,7 @@
 mod approved_by;
 mod commit_approvals;
 mod excluded;
+mod missing;
 mod proposed;
 mod publish;
 mod refusal;
@@ -119,9 +120,14 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
                 let check = Check::fail(Rule::Approvals, detail);
                 let command = approve_command(ctx, deployment, group);
                 let eligible = missing.eligible;
-                violations.push(match command.filter(|_| !eligible.is_empty()) {
-                    Some(command) => check.remedy(command).remedy_by(eligible),
-                    None => check.remedy_by(eligible),
+                violations.push(match (missing.policy_command, command) {
+                    (Some(command), _) => check
+                        .remedy(command)
+                        .remedy_by(ctx.admins().unwrap_or_default()),
+                    (None, Some(command)) if !eligible.is_empty() => {
+                        check.remedy(command).remedy_by(eligible)
+                    }
+                    (None, _) => check.remedy_by(eligible),
                 });
             }
             None => filled.push(group.prefix_commit(&approvals, group.describe_tally())),
@@ -133,6 +139,17 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         violations
     })
 }
+
+/// Returns whether the approvals that a failed check of this rule lacks can still be given.
+pub fn can_be_approved(check: &Check) -> bool {
+    check.remedy.as_ref().map_or_else(
+        || !check.remedy_by.is_empty(),
+        |command| command.contains(APPROVE),
+    )
+}
+
+/// The beginning of the commands that approve.
+const APPROVE: &str = "git deploy approve ";
 
 /// Returns the command that gives a missing approval at one commit. Returns `None` for the approval
 /// of an `exec` whose command line a shell would not take literally.
@@ -155,7 +172,7 @@ fn approve_command(
         (ApprovalPurpose::Deploy, _) => String::new(),
     };
     let (environment, commit) = (ctx.environment_label(), approvals.commit.short());
-    let command = format!("git deploy approve {environment} {commit}{options}");
+    let command = format!("{APPROVE}{environment} {commit}{options}");
     let binds_plans = ctx
         .environment
         .is_some_and(Environment::binds_approvals_to_plans);

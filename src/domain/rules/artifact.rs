@@ -243,7 +243,10 @@ fn check_as_in_source(
         // The artifact was registered after that deployment. A new record of the deployment
         // includes it.
         let target = &change.target;
-        let command = DeployCommand::new(ctx.policy, source).commit(target.commit);
+        let mut command = DeployCommand::new(ctx.policy, source).commit(target.commit);
+        if let Ok(state) = previous_log::previous_state(ctx, source) {
+            command = command.deployed_in(state);
+        }
         violation.remedy(command.only([&target.component]).to_string())
     }))
 }

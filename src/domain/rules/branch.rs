@@ -135,7 +135,8 @@ pub(super) fn check_runs(
     };
     let command = DeployCommand::new(ctx.policy, environment)
         .commit(commit)
-        .chosen_by([component]);
+        .chosen_by([component])
+        .deployed_in(env_state);
     Ok((!is_same).then(|| Violation::new(detail).remedy(command.to_string())))
 }
 

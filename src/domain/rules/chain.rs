@@ -104,7 +104,7 @@ fn check_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     let previously_named = ctx.facts.chain.iter().flat_map(|chain| chain.seen.keys());
     for ledger in previously_named.filter(|ledger| !statement.seen.contains_key(*ledger)) {
         violations.push(fail(format!(
-            "`seen` leaves out {ledger}, which the previous entry names"
+            "`seen` lacks {ledger}, which the previous entry names"
         )));
     }
     for ledger in statement.seen.keys() {

@@ -160,8 +160,10 @@ fn check_attestation(
     let (commit_label, names) = (commit.short(), join_names(&accepted));
     Ok(Some(if accepted.is_empty() {
         Violation::new(format!(
-            "{check_label}: none for {commit_label}, and the policy has no eligible signer"
+            "{check_label}: none for {commit_label}, and the policy has no eligible signer; an admin can add one under [checks] in deploy.toml, and publish it"
         ))
+        .remedy("git deploy policy publish")
+        .remedy_by(ctx.admins().unwrap_or_default())
     } else {
         Violation::new(format!(
             "{check_label}: none for {commit_label} from {names}"
@@ -202,7 +204,6 @@ fn is_accepted(
         || !key_trust::involved_persons(ctx)?.contains(by))
 }
 
-/// Lists the people and machines whose attestation counts.
 /// Returns the people and machines whose passed result would count.
 fn find_accepted_signers(ctx: &Context<'_>, required: &RequiredCheck) -> Fact<BTreeSet<Person>> {
     let involved = if required.predicate_type == PredicateType::change_review() {

@@ -6,6 +6,7 @@ use std::fmt::Display;
 
 use super::context::pass_if_none;
 use super::facts::Fact;
+use crate::domain::count::count;
 use crate::domain::name::Person;
 use crate::domain::text::sanitize;
 use crate::domain::time::{Span, Time};
@@ -176,8 +177,7 @@ pub(super) fn format_length(span: Span) -> String {
         7_200..172_800 => (3_600, "hour"),
         _ => (86_400, "day"),
     };
-    let count = span.as_seconds().div_ceil(unit);
-    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+    count(span.as_seconds().div_ceil(unit), name)
 }
 
 #[cfg(test)]

@@ -51,8 +51,13 @@ fn check_hold(
     let mut names = ctx.policy.names_of(&target.component);
     let hold = names.find_map(|name| env_state.hold(name, content))?;
     let (commit, environment) = (target.commit.short(), ctx.environment_label());
+    let cause = if hold.statement.was_cancelled(&target.component) {
+        ": its deployment was cancelled, so it may be deployed in part"
+    } else {
+        ""
+    };
     let why = format!(
-        "{} at {commit} is on hold in {environment} since {}",
+        "{} at {commit} is on hold in {environment} since {}{cause}",
         target.component, hold.statement.at
     );
     Some(

@@ -93,13 +93,17 @@ fn repeat_command(
     let command = DeployCommand::new(ctx.policy, &environment)
         .kind(deployment.kind)
         .chosen_by(targets().map(|target| &target.component));
+    let command = match ctx.environment_state() {
+        Ok(state) => command.deployed_in(state),
+        Err(_) => command,
+    };
     let is_from_run = is_start && command.is_run();
     let commits: BTreeSet<CommitId> = targets().map(|target| target.commit).collect();
     if is_from_run && commits.len() > 1 && deployment.kind == DeploymentKind::Deploy {
         let options = options.join(" ");
         return Some(format!("git deploy promote {environment} {options}"));
     }
-    if is_start && !is_from_run {
+    if is_start && !is_from_run && command.own_command().is_none() {
         options.insert(0, "--start".to_owned());
     }
     let mut command = match commits.first() {

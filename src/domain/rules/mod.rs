@@ -76,7 +76,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-pub use approvals::ApprovalRefusal;
+pub use approvals::{ApprovalRefusal, can_be_approved};
 pub use fact_need::FactNeed;
 pub use facts::{AuthoredCommit, Chain, CommitFact, Fact, Facts, SKEW, SeenFact};
 pub use key_trust::has_listed_key;

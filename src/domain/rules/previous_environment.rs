@@ -65,7 +65,8 @@ fn check_component(
     if change.is_removal() {
         return Ok(check_removal(ctx, source, change, previous_state, &history));
     }
-    let mut command = ctx.deploy_command(source, &change.target);
+    let command = ctx.deploy_command(source, &change.target);
+    let mut command = command.deployed_in(previous_state);
     // In a project with both kinds of components, `--all` would include some that the command refuses or
     // leaves out.
     let is_mixed = find_manual_components(ctx.policy).is_some();
@@ -138,7 +139,9 @@ fn check_removal(
     if was_removed || !may_run {
         return None;
     }
-    let command = DeployCommand::new(ctx.policy, source).commit(change.target.commit);
+    let command = DeployCommand::new(ctx.policy, source)
+        .commit(change.target.commit)
+        .deployed_in(previous_state);
     // Deploying a new name there takes the old one away.
     if let Some(new_name) = ctx.policy.renamed_to(component) {
         let violation = Violation::new(format!("{source} does not run {new_name} in its place"));
@@ -173,6 +176,14 @@ fn describe_failure(
     attempt: &Attempt<'_>,
 ) -> String {
     let outcome = match attempt.failure {
+        AttemptFailure::Failed
+            if attempt
+                .entry
+                .statement
+                .was_cancelled(&change.target.component) =>
+        {
+            "was cancelled"
+        }
         AttemptFailure::Failed => "failed",
         AttemptFailure::RolledBack => "was rolled back",
         AttemptFailure::Aborted => "was aborted",

@@ -12,6 +12,7 @@ use super::fact_need::FactNeed;
 use super::facts::Fact;
 use super::request::{Request, RequestContext};
 use super::request_kind::RequestKinds;
+use crate::domain::count::{choose, count};
 use crate::domain::deploy_command::DeployCommand;
 use crate::domain::entry::{
     Action, Baseline, Deployment, DeploymentKind, Lock, PolicyRevoke, Revoke, Statement, Target,
@@ -189,16 +190,18 @@ fn check_baseline(
     );
     let mut targets = baseline.components.iter();
     let with_history = targets.find(|target| env_state.has_history(&target.component));
-    violations.extend(with_history.map(|target| refuse_baseline(ctx, target)));
+    violations.extend(with_history.map(|target| refuse_baseline(ctx, target, env_state)));
     violations
 }
 
-fn refuse_baseline(ctx: &Context<'_>, target: &Target) -> Check {
+fn refuse_baseline(ctx: &Context<'_>, target: &Target, env_state: EnvState<'_>) -> Check {
     let (component, environment_label) = (&target.component, ctx.environment_label());
     let why = format!(
         "{component} already has a history in {environment_label}: a baseline is only allowed before the first deployment"
     );
-    let command = DeployCommand::new(ctx.policy, environment_label).commit(target.commit);
+    let command = DeployCommand::new(ctx.policy, environment_label)
+        .commit(target.commit)
+        .deployed_in(env_state);
     fail(why).remedy(command.only([component]).to_string())
 }
 
@@ -322,9 +325,10 @@ fn check_deployment(
 /// expires first.
 fn refuse_over_limit(state: &State, existing: &[&EnvName], bounds: Ephemeral, now: Time) -> Check {
     let why = format!(
-        "{} of at most {} environments exist",
+        "{} of at most {} {}",
         existing.len(),
-        bounds.limit
+        count(bounds.limit, "environment"),
+        choose(bounds.limit, "exists", "exist")
     );
     let expiry_of = |name: &EnvName| state.environment(Some(name)).expires();
     match existing.iter().min_by_key(|name| expiry_of(name)) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Slot, SlotKey, State, Value};
 use crate::domain::entry::{
-    Action, Deployment, Outcome, Statement, StoredEntry, VerificationResult,
+    Action, ComponentResult, Deployment, Outcome, Statement, StoredEntry, VerificationResult,
 };
 use crate::domain::id::{CommitId, Content, RunId};
 use crate::domain::name::{ComponentName, EnvName};
@@ -138,12 +138,26 @@ impl<'a> EnvState<'a> {
     /// Returns the entry that ended the newest attempt to deploy a component. Returns `None` once
     /// the component was removed.
     pub fn last_attempt(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
-        let is_removal = |entry: &StoredEntry| {
-            let result = entry.statement.component_result(component);
-            result.is_some_and(|it| it.outcome == Outcome::Destroyed)
-        };
         self.entry(SlotKey::LastAttempt(component.clone()))
-            .filter(|entry| !is_removal(entry))
+            .filter(|entry| find_removal(entry, component).is_none())
+    }
+
+    /// Returns the commit at which a component was removed, unless it runs or was attempted since.
+    pub fn removed_at(self, component: &ComponentName) -> Option<CommitId> {
+        let entry = self.entry(SlotKey::LastAttempt(component.clone()))?;
+        let removal = find_removal(entry, component)?;
+        let is_absent = self.present_commit(component).is_none();
+        is_absent.then_some(removal.target.commit)
+    }
+
+    /// Returns whether the newest attempt to deploy a component lists commands: those of the policy or, if
+    /// the policy has none, that of `git deploy record ENV -- COMMAND`.
+    pub fn ran_commands(self, component: &ComponentName) -> bool {
+        let attempt = self.entry(SlotKey::LastAttempt(component.clone()));
+        attempt.is_some_and(|entry| match &entry.statement.action {
+            Action::Finish(finish) => finish.commands.iter().any(|it| it.component == *component),
+            _ => false,
+        })
     }
 
     /// Returns the newest verification of the running component, if there was one after its
@@ -280,4 +294,10 @@ impl<'a> EnvState<'a> {
     pub fn expires(self) -> Option<Time> {
         self.expiry_entry()?.statement.expires()
     }
+}
+
+/// Returns the result with which an entry removed a component.
+fn find_removal(entry: &StoredEntry, component: &ComponentName) -> Option<ComponentResult> {
+    let result = entry.statement.component_result(component);
+    result.filter(|it| it.outcome == Outcome::Destroyed)
 }

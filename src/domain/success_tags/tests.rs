@@ -149,14 +149,14 @@ fn one_tag_per_commit() {
 /// What failed, in part or in its verification, and what deploys nothing has no tag.
 #[test]
 fn failures_have_no_tag() {
+    use DeploymentKind::{Deploy, Destroy, Hotfix, Rollback};
+    use VerificationResult::{Failed, None as Unverified, Passed};
     let deploys = |kind, outcome, verification| {
         let start =
             crate::domain::rules::testing::start(1, deployment(kind, vec![change("api", 1, None)]));
         let success = success(finish(9, &start, outcome, verification), None);
         success.map(|success| tags("{timestamp}_{env}", &success).len())
     };
-    use DeploymentKind::{Deploy, Destroy, Hotfix, Rollback};
-    use VerificationResult::{Failed, None as Unverified, Passed};
     for kind in [Deploy, Hotfix, Rollback] {
         for verification in [Passed, Unverified] {
             assert_eq!(deploys(kind, Outcome::Succeeded, verification), Some(1));

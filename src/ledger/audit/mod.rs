@@ -21,6 +21,7 @@ mod order;
 mod references;
 mod refs;
 mod remarks;
+mod stored_notes;
 
 use std::collections::{BTreeMap, BTreeSet};
 

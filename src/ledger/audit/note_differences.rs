@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::expected_lines::{ExpectedLine, UnknownEntry};
 use super::finding::{AuditFinding, FindingKind};
+use crate::domain::count::count;
 use crate::domain::id::CommitId;
 use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
@@ -126,9 +127,9 @@ pub(super) fn describe_difference(
     };
     let text = String::from_utf8_lossy(&bytes);
     let mut differences = count_differing_lines(&text, expected);
-    let count = differences.len();
+    let number = differences.len();
     differences.retain(|line, _| !origins.is_unknown(line));
-    if count == 0 {
+    if number == 0 {
         return vec![note_failure("has its lines in the wrong order or form")];
     }
     let shown = differences.iter().take(LINE_LIMIT);
@@ -140,7 +141,6 @@ pub(super) fn describe_difference(
         .collect();
     let rest = differences.len().saturating_sub(LINE_LIMIT);
     if rest > 0 {
-        let lines = if rest == 1 { "line" } else { "lines" };
         let outcome = if origins.unreadable.is_empty() {
             CheckResult::Fail
         } else {
@@ -148,7 +148,7 @@ pub(super) fn describe_difference(
         };
         findings.push(AuditFinding {
             outcome,
-            ..note_failure(&format!("differs in {rest} more {lines}"))
+            ..note_failure(&format!("differs in {}", count(rest, "more line")))
         });
     }
     findings

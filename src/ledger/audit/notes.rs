@@ -4,27 +4,25 @@
 //! that only those that differ are read. Notes that are not up to date are no failure, but their
 //! lines must be right. For a ledger that can only be partly read, the result is unknown.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use std::collections::{BTreeSet, HashMap};
 
 use super::expected_lines::{ExpectedLine, ExpectedLines, UnknownEntry};
 use super::finding::{AuditFinding, AuditRemark, FindingKind, RemarkKind};
 use super::index::ChainIndex;
 use super::note_differences::{LineOrigins, describe_difference};
+use super::stored_notes::read_stored_notes;
+use crate::domain::count::count;
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
 use crate::domain::verdict::CheckResult;
 use crate::git::error::{Error, Result};
 use crate::git::object;
-use crate::git::repo::{Repository, RepositoryHandle};
-use crate::git::tree::{Leaf, TreeItem};
+use crate::git::repo::Repository;
+use crate::git::tree::Leaf;
 use crate::ledger::Tips;
 use crate::ledger::notes::NOTES_REF;
 
-/// The maximum number of notes.
-const COUNT_LIMIT: usize = 10_000_000;
 /// The number of notes commits that are searched for the newest one that this program wrote.
 const FOREIGN_LIMIT: usize = 100;
 
@@ -208,10 +206,7 @@ fn count_positions(index: &ChainIndex) -> HashMap<usize, usize> {
 /// Describes the entries whose lines cannot be computed.
 fn describe_unknown(unknown: &[UnknownEntry]) -> Option<String> {
     let first = unknown.first()?;
-    let entries = match unknown.len() {
-        1 => "1 entry".to_owned(),
-        count => format!("{count} entries"),
-    };
+    let entries = count(unknown.len(), "entry");
     Some(format!(
         "the lines of {entries} cannot be checked, for example of {}: {}",
         first.name, first.why
@@ -225,7 +220,7 @@ fn find_differing_notes(
     expected: &[ExpectedLine],
     origins: &LineOrigins<'_>,
 ) -> Result<Vec<AuditFinding>> {
-    let mut stored = read_stored_notes(repository, tree)?;
+    let mut stored = read_stored_notes(repository, tree, expected.len())?;
     let mut findings = Vec::new();
     for lines in expected.chunk_by(|a, b| a.commit == b.commit) {
         let Some(ExpectedLine { commit, .. }) = lines.first() else {
@@ -284,39 +279,4 @@ fn describe_unexpected_note(
             "{short} has a note, but no readable entry mentions it"
         ))]
     }
-}
-
-/// Reads what is stored for each commit in the tree of the notes: one blob, unless the tree was
-/// tampered with.
-fn read_stored_notes(repository: &Repository, tree: Oid) -> Result<BTreeMap<CommitId, Vec<Leaf>>> {
-    let shared = repository.share();
-    let list_leaves = |(name, item): (String, TreeItem)| match item {
-        TreeItem::Leaf(leaf) => Ok(vec![(name, leaf)]),
-        TreeItem::Tree(id) => {
-            let fork: Repository = RepositoryHandle::fork(&shared);
-            let leaves = fork.list_tree(id, "", COUNT_LIMIT)?;
-            Ok(leaves
-                .into_iter()
-                .map(|(path, leaf)| (format!("{name}{path}"), leaf))
-                .collect())
-        }
-    };
-    let folders: Vec<Result<Vec<(String, Leaf)>>> = repository
-        .read_folder(tree)?
-        .into_par_iter()
-        .map(list_leaves)
-        .collect();
-    let mut stored: BTreeMap<CommitId, Vec<Leaf>> = BTreeMap::new();
-    for (path, leaf) in folders
-        .into_iter()
-        .collect::<Result<Vec<_>>>()?
-        .into_iter()
-        .flatten()
-    {
-        // Git, too, ignores a path that is no commit id.
-        if let Ok(commit) = path.replace('/', "").parse() {
-            stored.entry(commit).or_default().push(leaf);
-        }
-    }
-    Ok(stored)
 }

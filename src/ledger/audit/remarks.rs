@@ -10,6 +10,7 @@ use super::finding::{AuditRemark, RemarkKind};
 use super::index::ChainIndex;
 use super::ledger_audit::LedgerAudit;
 use super::references::RemovedKeyUses;
+use crate::domain::count::{choose, count};
 use crate::domain::entry::{
     Action, Artifact, Attestation, Deployment, DeploymentKind, Entry, Publish, Statement,
     StoredEntry, Verified,
@@ -319,13 +320,10 @@ fn is_relevant_artifact(deployment: &Deployment, artifact: &Artifact, required: 
 pub(super) fn add_removed_key_remarks(audited: &mut LedgerAudit) {
     let ledger = audited.ledger.clone();
     for (person, uses) in std::mem::take(&mut audited.references.removed_keys) {
-        let entries = if uses.count == 1 {
-            "1 entry is"
-        } else {
-            &format!("{} entries are", uses.count)
-        };
-        let text =
-            format!("{entries} signed with a key of {person} that was removed; this is the first");
+        let (entries, verb) = (count(uses.count, "entry"), choose(uses.count, "is", "are"));
+        let text = format!(
+            "{entries} {verb} signed with a key of {person} that was removed; this is the first"
+        );
         audited.remarks.push(AuditRemark::on_entry(
             RemarkKind::RemovedKey,
             &ledger,

@@ -115,25 +115,25 @@ pub(super) fn remove_blocked(
     }
 }
 
-/// Why a component is skipped: it depends, directly or not, on a blocked component.
+/// Why a component is left out: it depends, directly or not, on a blocked component.
 #[derive(Debug, Clone)]
-pub(super) struct SkipCause {
+pub(super) struct DependencyBlock {
     /// The blocked component.
     pub blocked: ComponentName,
     /// Why that component is blocked.
     pub reason: BlockReason,
 }
 
-/// Finds the changes to skip: those of components that depend, directly or not, on a blocked
+/// Finds the changes to leave out: those of components that depend, directly or not, on a blocked
 /// component whose new content is not running yet.
 ///
 /// A run skips the dependents of a component that failed. Without this function, the next run would
 /// deploy the dependents without that component, which is now on hold.
-pub(super) fn find_skipped(
+pub(super) fn find_blocked_dependents(
     blocks: &BlockFinder<'_>,
     policy: &Policy,
     components: &[ComponentChange],
-) -> BTreeMap<ComponentName, SkipCause> {
+) -> BTreeMap<ComponentName, DependencyBlock> {
     let env_state = blocks.env_state;
     let changes = || components.iter().filter(|change| !change.is_removal());
     let is_not_current = |change: &&ComponentChange| {
@@ -159,7 +159,7 @@ pub(super) fn find_skipped(
         nodes.insert(component.clone());
         let graph = Graph::new(policy, &nodes);
         let dependency = graph.predecessors(component).next()?;
-        let cause = SkipCause {
+        let cause = DependencyBlock {
             blocked: dependency.clone(),
             reason: *blocked.get(dependency)?,
         };

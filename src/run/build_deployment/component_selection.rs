@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::blocked_components::{BlockFinder, find_skipped, remove_blocked};
+use super::blocked_components::{BlockFinder, find_blocked_dependents, remove_blocked};
 use super::component_changes::{build_change, include_dependents, select_change};
 use super::deployment_spec::{Commits, DeploymentSpec, Selection, SelectionError};
 use crate::domain::entry::{ComponentChange, DeploymentKind};
@@ -60,7 +60,7 @@ pub(super) fn select_components(
     let blocks = BlockFinder::new(env_state, policy, spec, components.iter());
     // A rollback goes against the order of dependencies, so it waits for none.
     if spec.kind != DeploymentKind::Rollback {
-        let skipped = find_skipped(&blocks, policy, &components);
+        let skipped = find_blocked_dependents(&blocks, policy, &components);
         components.retain(|change| !skipped.contains_key(&change.target.component));
     }
     let mut components = remove_blocked(&blocks, components);

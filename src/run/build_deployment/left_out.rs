@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::blocked_components::{BlockFinder, BlockReason, find_skipped};
+use super::blocked_components::{BlockFinder, BlockReason, find_blocked_dependents};
 use super::component_changes::select_change;
 use super::component_selection::select_components;
 use super::deployment_spec::{DeploymentSpec, Selection, SelectionError};
@@ -41,11 +41,12 @@ impl LeftOut {
 
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = match self.blocked_dependency {
-            None => "left out",
-            Some(_) => "skipped",
-        };
-        write!(f, "{} is {verb}: {}", self.component, self.format_reason())
+        write!(
+            f,
+            "{} is left out: {}",
+            self.component,
+            self.format_reason()
+        )
     }
 }
 
@@ -88,7 +89,7 @@ pub fn list_left_out(
     let blocks = BlockFinder::new(env_state, policy, &spec, changes.iter().chain(&included));
     let skipped = match spec.kind {
         DeploymentKind::Rollback => BTreeMap::new(),
-        _ => find_skipped(&blocks, policy, &changes),
+        _ => find_blocked_dependents(&blocks, policy, &changes),
     };
     let find_reason = |change: &ComponentChange| {
         let component = change.target.component.clone();

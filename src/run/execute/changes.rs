@@ -22,7 +22,7 @@ pub(super) fn find_change<'d>(
 
 /// Prepares the folders for a change. A component to destroy is prepared at the running commit,
 /// because the new one does not have it.
-pub(super) fn prepare_job(
+pub fn prepare_job(
     work_dirs: &WorkDirs<'_>,
     change: &ComponentChange,
 ) -> Result<ComponentJob, WorkDirsError> {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::changes::find_change;
 use super::deploy_task::{DeployTask, OwnershipCheck, RunReport, StopReason};
+use crate::domain::count::count;
 use crate::domain::entry::{Outcome, VerificationResult};
 use crate::domain::name::ComponentName;
 use crate::domain::plan::{CreatedResources, PlanOutput};
@@ -169,8 +170,7 @@ fn roll_back_component(
     if let Some((first, more)) = destroyed.split_first() {
         let others = match more.len() {
             0 => ", which is not new".to_owned(),
-            1 => " and 1 more resource, which are not new".to_owned(),
-            count => format!(" and {count} more resources, which are not new"),
+            more => format!(" and {}, which are not new", count(more, "more resource")),
         };
         return Err(RollbackFailure::without_change(format!(
             "a rollback would destroy {first}{others}, so a person must decide"

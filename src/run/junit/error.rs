@@ -6,6 +6,8 @@ pub const MAX_REPORT: usize = 64 << 20;
 pub(super) const MAX_DEPTH: usize = 32;
 
 /// Why a report cannot be read.
+use crate::domain::count::count;
+
 #[derive(Debug, thiserror::Error)]
 pub enum JunitError {
     /// It is too long.
@@ -33,7 +35,8 @@ pub enum JunitError {
     },
     /// A suite counts more tests than the report lists.
     #[error(
-        "its suite {suite:?} counts {claimed} tests, but lists only {listed}: the report broke off, or contradicts itself"
+        "its suite {suite:?} counts {}, but lists only {listed}: the report broke off, or contradicts itself",
+        count(*claimed, "test")
     )]
     Incomplete {
         /// The name of the suite, safe to show.

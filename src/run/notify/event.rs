@@ -91,7 +91,12 @@ impl Notice {
     #[must_use]
     pub fn with_deployment(mut self, deployment: &Deployment) -> Self {
         self.kind = deployment.kind;
-        self.components = deployment.changed().map(NoticeComponent::from).collect();
+        // A former name of a renamed component is neither deployed nor removed.
+        self.components = deployment
+            .changed()
+            .filter(|change| change.renamed_to.is_none())
+            .map(NoticeComponent::from)
+            .collect();
         self.commit = deployment
             .deployed()
             .next()

@@ -1,7 +1,7 @@
 //! Masks secrets in the output of a command, however the output is split into chunks.
 //!
 //! The output is read once, in several [`views`]: as it is, without escapes, as quoted-printable, as
-//! base64, as base32, as hexadecimal digits, and as a dump with offsets. In each, the forms that a secret takes there are
+//! base64, as base32, as hexadecimal digits, as a dump with offsets, and as a list of numbers. In each, the forms that a secret takes there are
 //! looked for (see [`forms`]), and the part of the output that stands for one is replaced. It cannot
 //! stop a command that encodes a secret differently on purpose.
 
@@ -9,6 +9,7 @@ mod classes;
 mod escapes;
 mod finder;
 mod forms;
+mod numbers;
 mod quoted_printable;
 mod spellings;
 #[cfg(test)]

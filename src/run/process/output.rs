@@ -192,7 +192,7 @@ impl<'a> OutputRecorder<'a> {
         if self.logged_bytes >= MAX_LOG_BYTES {
             writeln!(
                 log,
-                "… the rest is left out: a log has at most {} MiB",
+                "… the rest is not kept: a log has at most {} MiB",
                 MAX_LOG_BYTES >> 20
             )?;
         }

@@ -9,7 +9,7 @@ use super::ledger_index::{EntryPosition, LedgerIndex};
 use super::replay_spec::ReplaySpec;
 use crate::domain::entry::{Deployment, DeploymentKind, Statement, Target};
 use crate::domain::id::EntryId;
-use crate::domain::name::LedgerName;
+use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
 use crate::domain::rules::{Chain, Facts, Request, counting_approvers, evaluate, ledgers_read};
 use crate::domain::state::{Scope, State};
@@ -23,9 +23,9 @@ use crate::run::build_deployment;
 pub(super) struct ReplayPolicies {
     /// The policy that was in force.
     original: Arc<Policy>,
-    /// The proposal, with the `paths` that each component had at the time.
+    /// The proposal, with the name and the `paths` that each component had at the time.
     pub proposal: Policy,
-    /// The policy in force today, with the same replacement of `paths`.
+    /// The policy in force today, with the same replacement.
     pub in_force: Policy,
 }
 
@@ -121,18 +121,9 @@ impl<'a> PastLoader<'a> {
             return Ok(Rc::clone(cached));
         }
         let original = self.gatherer.policy_at(tip)?.ok_or_else(missing)?;
-        let with_old_paths = |policy: &Policy| {
-            let mut policy = policy.clone();
-            for (name, component) in &mut policy.components {
-                if let Some(old) = original.component(name) {
-                    component.paths.clone_from(&old.paths);
-                }
-            }
-            policy
-        };
         let policies = Rc::new(ReplayPolicies {
-            proposal: with_old_paths(self.spec.proposal),
-            in_force: with_old_paths(self.spec.in_force),
+            proposal: with_names_and_paths_of(&original, self.spec.proposal),
+            in_force: with_names_and_paths_of(&original, self.spec.in_force),
             original,
         });
         self.policies.borrow_mut().insert(tip, Rc::clone(&policies));
@@ -255,6 +246,33 @@ impl PastDeployment<'_> {
         }
         evaluate(policy, &request(&statement), &facts, statement.at)
     }
+}
+
+/// Returns a policy in which each component has the name and the `paths` that it had in an earlier
+/// one. Otherwise each deployment from before a rename would be refused, because its component is
+/// not in the policy.
+fn with_names_and_paths_of(earlier: &Policy, policy: &Policy) -> Policy {
+    let name_then = |name: &ComponentName| {
+        let mut names = policy.names_of(name);
+        let known = names.find(|it| earlier.component(it).is_some());
+        known.unwrap_or(name).clone()
+    };
+    let mut renamed = policy.clone();
+    renamed.components.clear();
+    for (name, component) in &policy.components {
+        let mut component = component.clone();
+        component.name = name_then(name);
+        if let Some(old) = earlier.component(&component.name) {
+            component.paths.clone_from(&old.paths);
+        }
+        let mut former = component.renamed_from.iter();
+        if former.any(|it| *it == component.name) {
+            component.renamed_from = former.cloned().collect();
+        }
+        component.depends_on = component.depends_on.iter().map(name_then).collect();
+        renamed.components.insert(component.name.clone(), component);
+    }
+    renamed
 }
 
 /// Returns an unknown check if a component would consist of other files than at the time, for

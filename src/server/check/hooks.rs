@@ -1,16 +1,18 @@
 //! Checks the hooks: they exist, are executable, are ours, call the right program, and are called
 //! first.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use super::{CheckSubject, Inspector};
 use crate::clock::Deadline;
 use crate::git;
-use crate::program::{ExternalProgram, is_executable};
+use crate::program::ExternalProgram;
+use crate::program::executable::{find_program, is_executable};
 use crate::server::location::find_hooks_folder;
 use crate::server::required_settings::{HOOKS_PATH, RequiredSetting};
 use crate::server::shell::quote_path;
@@ -136,7 +138,8 @@ impl Inspector<'_> {
     /// Checks that the program that a hook calls is this one.
     fn check_program(&mut self, hook: &Path, program: &str) {
         let hook = hook.display();
-        let Some(file) = find_program(program) else {
+        let search_path = std::env::var_os("PATH").unwrap_or_default();
+        let Some(file) = find_program(OsStr::new(program), &search_path) else {
             let message = format!(
                 "{hook} calls {program}, which does not exist: every push of a ledger fails"
             );
@@ -189,17 +192,6 @@ fn read_hook(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     file.take(MAX_HOOK_BYTES).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
-}
-
-/// Finds the file of a program, in `PATH` unless it is a path.
-fn find_program(program: &str) -> Option<PathBuf> {
-    let can_run = |path: &PathBuf| is_executable(path);
-    if program.contains('/') {
-        return Some(PathBuf::from(program)).filter(can_run);
-    }
-    std::env::split_paths(&std::env::var_os("PATH")?)
-        .map(|folder| folder.join(program))
-        .find(can_run)
 }
 
 /// Returns the first line that a program prints for `--version`.

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{CheckSubject, Inspector};
+use crate::domain::count::{choose, count};
 use crate::git;
 use crate::git::object::ObjectKind;
 use crate::ledger::PREFIX;
@@ -126,10 +127,12 @@ impl Inspector<'_> {
     fn check_replaced_refs(&mut self) -> git::Result<()> {
         let replaced = self.list_refs("refs/replace/")?;
         if !replaced.is_empty() {
-            let message = match replaced.len() {
-                1 => "1 replace ref changes the history that plain git shows".to_owned(),
-                count => format!("{count} replace refs change the history that plain git shows"),
-            };
+            let number = replaced.len();
+            let message = format!(
+                "{} {} the history that plain git shows",
+                count(number, "replace ref"),
+                choose(number, "changes", "change")
+            );
             self.add_problem(
                 CheckSubject::Refs,
                 message,

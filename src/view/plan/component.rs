@@ -96,6 +96,9 @@ pub struct TerraformChanges {
     /// The checks of the configuration that fail. Terraform only warns about them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failing_checks: Vec<String>,
+    /// The warnings that terraform printed, without the details.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// The resources that would change.
     pub changes: Vec<ResourceAction>,
     /// The outputs that would change.
@@ -123,10 +126,15 @@ impl ComponentPlan {
         match &plan.result {
             PlanResult::Planned(PlanOutput { digest, kind, text }) => {
                 component.digest = Some(digest.clone());
-                component.output = Some(clean_output(text));
+                let text = clean_output(text);
                 if let PlanKind::Terraform(terraform) = kind {
-                    component.terraform = Some(TerraformChanges::from(terraform));
+                    let warnings = plan::list_warnings(&text).into_iter();
+                    component.terraform = Some(TerraformChanges {
+                        warnings: warnings.map(|it| shorten(&it, MAX_REASON_CHARS)).collect(),
+                        ..TerraformChanges::from(terraform)
+                    });
                 }
+                component.output = Some(text);
                 if plan.is_empty() {
                     component.state = PlanState::Empty;
                 }
@@ -213,6 +221,20 @@ impl ComponentPlan {
     }
 }
 
+impl TerraformChanges {
+    /// Returns what a reader should not overlook: the failing checks and the warnings.
+    pub(super) fn list_warnings(&self) -> Vec<String> {
+        describe_warnings(&self.failing_checks, &self.warnings)
+    }
+}
+
+/// Describes failing checks and warnings, each in one line.
+pub(super) fn describe_warnings(failing_checks: &[String], warnings: &[String]) -> Vec<String> {
+    let checks = failing_checks.iter();
+    let checks = checks.map(|it| format!("the check {it} fails"));
+    checks.chain(warnings.iter().cloned()).collect()
+}
+
 impl From<&plan::TerraformPlan> for TerraformChanges {
     fn from(plan: &plan::TerraformPlan) -> Self {
         let plan::ActionCounts {
@@ -238,6 +260,7 @@ impl From<&plan::TerraformPlan> for TerraformChanges {
             forget,
             drifted: plan.drift_count(),
             failing_checks: plan.failing_checks().to_vec(),
+            warnings: Vec::new(),
             changes: changes.collect(),
             outputs: outputs.collect(),
             summary: plan.action_counts().to_string(),

@@ -10,9 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
-use super::component::{ComponentPlan, clean_output};
+use super::component::{ComponentPlan, clean_output, describe_warnings};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::text::sanitize;
 use crate::view::json::schema_name;
 
 /// The maximum size of an earlier document in bytes.
@@ -99,21 +100,50 @@ struct EarlierComponent {
     digest: Option<Digest>,
     #[serde(default)]
     output: String,
+    terraform: Option<EarlierTerraform>,
 }
 
-/// Returns the commit and the digests of the plans in an earlier document for this environment. Fails
-/// if the document is too large, or of another kind or environment.
-pub fn read_digests(
-    earlier: &[u8],
-    environment: &EnvName,
-) -> Result<(CommitId, BTreeMap<ComponentName, Digest>), ComparisonError> {
+/// What is read of an earlier terraform plan.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EarlierTerraform {
+    #[serde(default)]
+    failing_checks: Vec<String>,
+    #[serde(default)]
+    warnings: Vec<String>,
+}
+
+/// The plans of an earlier document.
+pub struct EarlierPlans {
+    /// The commit.
+    pub commit: CommitId,
+    /// The digest of each plan.
+    pub digests: BTreeMap<ComponentName, Digest>,
+    /// The failing checks and warnings of each plan, safe to print.
+    pub warnings: Vec<(ComponentName, String)>,
+}
+
+/// Reads the plans in an earlier document for this environment. Fails if the document is too large, or
+/// of another kind or environment.
+pub fn read_plans(earlier: &[u8], environment: &EnvName) -> Result<EarlierPlans, ComparisonError> {
     let earlier = read_document(earlier, environment)?;
-    let digests = earlier
-        .components
-        .into_iter()
-        .filter_map(|it| Some((it.component, it.digest?)))
-        .collect();
-    Ok((earlier.commit, digests))
+    let mut plans = EarlierPlans {
+        commit: earlier.commit,
+        digests: BTreeMap::new(),
+        warnings: Vec::new(),
+    };
+    for it in earlier.components {
+        if let Some(terraform) = &it.terraform {
+            let warnings = describe_warnings(&terraform.failing_checks, &terraform.warnings);
+            let warnings = warnings.iter().map(|text| sanitize(text));
+            let named = warnings.map(|text| (it.component.clone(), text));
+            plans.warnings.extend(named);
+        }
+        plans
+            .digests
+            .extend(it.digest.map(|digest| (it.component, digest)));
+    }
+    Ok(plans)
 }
 
 /// Reads an earlier document and checks its kind and environment.

@@ -8,6 +8,7 @@ use super::difference::PlanComparison;
 use crate::domain::id::CommitId;
 use crate::domain::name::EnvName;
 use crate::domain::verdict::Verdict;
+use crate::view::announcement::Announcement;
 use crate::view::check::LeftOutComponent;
 use crate::view::verdict;
 
@@ -24,6 +25,9 @@ pub struct DeploymentPlan {
     /// The components that differ but that a run would leave out for now.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOutComponent>,
+    /// What a person should know before the deployment, although no rule forbids it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub announcements: Vec<Announcement>,
     /// What the rules say about the deployment with these plans.
     #[serde(
         skip_serializing_if = "Option::is_none",

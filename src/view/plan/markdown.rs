@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use super::component::{ComponentPlan, PlanState, ResourceAction, TerraformChanges};
 use super::difference::{DifferenceKind, PlanComparison};
 use super::document::DeploymentPlan;
+use crate::domain::count::{choose, count};
 use crate::domain::plan::PlannedAction;
 use crate::domain::verdict::{CheckResult, Decision, Verdict};
 use crate::view::symbols::Mark;
@@ -26,6 +27,9 @@ const MIN_SECTION_BYTES: usize = 600;
 
 /// How much of what a rule says is shown.
 const MAX_DETAIL_CHARACTERS: usize = 500;
+/// The most warnings that are listed, and how much of each is shown.
+const MAX_LISTED_WARNINGS: usize = 10;
+const MAX_WARNING_CHARACTERS: usize = 200;
 /// The size reserved in each section for its tags and for the sentence about lines that are left out.
 const TAG_BYTES: usize = 200;
 
@@ -37,6 +41,7 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
         escape_code(&plans.commit.0.prefix(7))
     );
     write_table(plans, &mut out);
+    write_warnings(plans, &mut out);
     write_left_out(plans, &mut out);
     if let Some(verdict) = &plans.verdict {
         write_verdict(verdict, &mut out);
@@ -46,6 +51,30 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
     }
     write_sections(list_sections(plans), &mut out);
     out
+}
+
+/// Writes the failing checks and the warnings of the plans.
+fn write_warnings(plans: &DeploymentPlan, out: &mut String) {
+    let describe = |it: &ComponentPlan| {
+        let name = escape_code(it.component.as_str());
+        let warnings = it
+            .terraform
+            .iter()
+            .flat_map(TerraformChanges::list_warnings);
+        let line = |warning: String| {
+            let warning: String = warning.chars().take(MAX_WARNING_CHARACTERS).collect();
+            format!("- {name}: {}\n", escape_code(&warning))
+        };
+        warnings.map(line).collect::<Vec<_>>()
+    };
+    let mut lines: Vec<String> = plans.components.iter().flat_map(describe).collect();
+    if lines.is_empty() {
+        return;
+    }
+    let more = lines.len().saturating_sub(MAX_LISTED_WARNINGS);
+    lines.truncate(MAX_LISTED_WARNINGS);
+    lines.extend((more > 0).then(|| format!("- and {more} more\n")));
+    let _ = writeln!(out, "**Warnings:**\n\n{}", lines.concat());
 }
 
 /// Writes one sentence per component that the plans leave out.
@@ -85,10 +114,12 @@ fn write_verdict(verdict: &Verdict, out: &mut String) {
 /// Writes how many plans differ from those for another commit.
 fn write_comparison(comparison: &PlanComparison, out: &mut String) {
     let commit = escape_code(&comparison.commit.0.prefix(7));
-    let _ = match comparison.differences.len() {
-        0 => writeln!(out, "The plans are the same as for {commit}.\n"),
-        1 => writeln!(out, "1 plan differs from the plans for {commit}.\n"),
-        count => writeln!(out, "{count} plans differ from the plans for {commit}.\n"),
+    let number = comparison.differences.len();
+    let _ = if number == 0 {
+        writeln!(out, "The plans are the same as for {commit}.\n")
+    } else {
+        let (plans, verb) = (count(number, "plan"), choose(number, "differs", "differ"));
+        writeln!(out, "{plans} {verb} from the plans for {commit}.\n")
     };
 }
 
@@ -137,17 +168,16 @@ fn write_sections(mut sections: Vec<Section<'_>>, out: &mut String) {
             left_out -= 1;
         }
     }
-    let _ = match left_out {
-        0 => Ok(()),
-        1 => writeln!(
+    if left_out > 0 {
+        let (sections, verb) = (
+            count(left_out, "more section"),
+            choose(left_out, "is", "are"),
+        );
+        let _ = writeln!(
             out,
-            "1 more section is left out for lack of space. The log has everything."
-        ),
-        count => writeln!(
-            out,
-            "{count} more sections are left out for lack of space. The log has everything."
-        ),
-    };
+            "{sections} {verb} not shown for lack of space. The log has everything."
+        );
+    }
 }
 
 /// Returns a phrase for a kind of difference.
@@ -189,14 +219,11 @@ fn write_table(plans: &DeploymentPlan, out: &mut String) {
         rows += 1;
     }
     out.push('\n');
-    let _ = match plans.components.len() - rows {
-        0 => Ok(()),
-        1 => writeln!(out, "1 more component is left out for lack of space.\n"),
-        count => writeln!(
-            out,
-            "{count} more components are left out for lack of space.\n"
-        ),
-    };
+    let hidden = plans.components.len() - rows;
+    if hidden > 0 {
+        let (components, verb) = (count(hidden, "more component"), choose(hidden, "is", "are"));
+        let _ = writeln!(out, "{components} {verb} not shown for lack of space.\n");
+    }
 }
 
 /// A collapsed section.
@@ -280,11 +307,12 @@ impl<'a> Section<'a> {
             0 => Ok(()),
             1 => writeln!(
                 out,
-                "The {omitted_end} line is left out. The log has everything.\n"
+                "The {omitted_end} line is not shown. The log has everything.\n"
             ),
-            count => writeln!(
+            number => writeln!(
                 out,
-                "The {omitted_end} {count} lines are left out. The log has everything.\n"
+                "The {omitted_end} {} are not shown. The log has everything.\n",
+                count(number, "line")
             ),
         };
         out.push_str("</details>\n\n");

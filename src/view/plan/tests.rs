@@ -63,6 +63,7 @@ fn plans(components: Vec<ComponentPlan>) -> DeploymentPlan {
         commit: COMMIT.parse().unwrap(),
         components,
         left_out: Vec::new(),
+        announcements: Vec::new(),
         verdict: None,
         comparison: None,
     }
@@ -266,7 +267,7 @@ fn long_comments() {
             && two.contains(" line 4999 `of` many\n")
             && two.contains(" one line\n")
     );
-    assert!(two.contains("lines are left out. The log has everything."));
+    assert!(two.contains("lines are not shown. The log has everything."));
     let long = &long[..2_000];
     for count in [60, 200, 1_000] {
         let version = "|".repeat(1_000).parse().ok();
@@ -283,7 +284,7 @@ fn long_comments() {
         });
         let all = render_markdown(&plans(components.collect()));
         assert!(all.len() <= MAX_COMMENT_BYTES, "{count}: {}", all.len());
-        assert!(all.contains("left out for lack of space"), "{count}");
+        assert!(all.contains("not shown for lack of space"), "{count}");
         assert_eq!(
             all.matches("<details>").count(),
             all.matches("</details>").count()

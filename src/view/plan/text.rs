@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::component::{ComponentPlan, PlanState, ResourceAction};
 use super::difference::{DifferenceKind, PlanComparison};
 use super::document::DeploymentPlan;
+use crate::domain::count::count;
 use crate::domain::plan::PlannedAction;
 use crate::view::symbols::Mark;
 use crate::view::verdict::{describe_decision, render_verdict};
@@ -112,8 +113,7 @@ fn render_changes(component: &ComponentPlan, width: Option<usize>) -> Vec<String
             return lines.split_off(more);
         }
         lines.truncate(MAX_LISTED_CHANGES);
-        let noun = if more == 1 { "line" } else { "lines" };
-        lines.extend((more > 0).then(|| format!("        and {more} more {noun}")));
+        lines.extend((more > 0).then(|| format!("        and {}", count(more, "more line"))));
         return lines;
     };
     let mut lines: Vec<String> = terraform
@@ -144,11 +144,10 @@ fn render_changes(component: &ComponentPlan, width: Option<usize>) -> Vec<String
         let text = format!("{} changed outside of terraform", terraform.drifted);
         lines.extend(wrap::wrap_hanging("        ", &text, width));
     }
-    if !terraform.failing_checks.is_empty() {
-        let yellow = AnsiColor::Yellow.on_default();
-        let head = format!("        {yellow}failing checks:{yellow:#} ");
-        let checks = terraform.failing_checks.join(", ");
-        lines.extend(wrap::wrap_hanging(&head, &checks, width));
+    let yellow = AnsiColor::Yellow.on_default();
+    let head = format!("        {yellow}warning:{yellow:#} ");
+    for warning in terraform.list_warnings() {
+        lines.extend(wrap::wrap_hanging(&head, &warning, width));
     }
     lines
 }

@@ -368,7 +368,11 @@ fn sample_policies() {
         samples.len() > 4,
         "the README and the reference show a policy"
     );
-    let alice = ("alice".parse().unwrap(), key_of(1));
+    let alice = crate::domain::policy::StarterPerson {
+        name: "alice".parse().unwrap(),
+        key: key_of(1),
+        email: "alice@example.com".parse().ok(),
+    };
     samples.push(Policy::starter(
         &"p".parse().unwrap(),
         &[alice],

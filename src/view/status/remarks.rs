@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::report::{CommitPlacement, EnvironmentStatus, LockInfo};
 use super::text::RowSharing;
+use crate::domain::count::choose;
 use crate::domain::entry::Outcome;
 use crate::domain::name::ComponentName;
 use crate::domain::time::Time;
@@ -72,7 +73,7 @@ fn add_yanks(table: &mut Table, environment: &EnvironmentStatus) {
         .iter()
         .filter_map(|it| Some((it.component.as_str(), it.yanked.clone()?)));
     for (components, reason) in group_equal(yanks) {
-        let verb = if components.len() == 1 { "runs" } else { "run" };
+        let verb = choose(components.len(), "runs", "run");
         let subject = list_or_count(&components);
         table.add_remark(style_warning(format!(
             "{subject} in {name} {verb} a yanked commit: \"{reason}\""
@@ -88,17 +89,23 @@ fn add_failures(table: &mut Table, environment: &EnvironmentStatus, when: &dyn F
         holds.any(|hold| hold.component == *component)
     };
     let failures = environment.failures.iter();
-    let failures = failures
-        .filter(|it| !is_held(&it.component))
-        .map(|it| (it.component.as_str(), (it.commit, it.outcome, it.at)));
-    for (components, (commit, outcome, at)) in group_equal(failures) {
+    let failures = failures.filter(|it| !is_held(&it.component)).map(|it| {
+        let end = (it.outcome, it.cancelled);
+        (it.component.as_str(), (it.commit, end, it.at))
+    });
+    for (components, (commit, (outcome, is_cancelled), at)) in group_equal(failures) {
+        let verb = match (is_cancelled, components.len()) {
+            (true, 1) => "was cancelled",
+            (true, _) => "were cancelled",
+            (false, _) => "failed",
+        };
         let ending = match (outcome, components.len()) {
             (Outcome::RolledBack, 1) => " and was rolled back",
             (Outcome::RolledBack, _) => " and were rolled back",
             _ => "",
         };
         table.add_remark(style_warning(format!(
-            "{} ({}) failed in {name}{ending} ({})",
+            "{} ({}) {verb} in {name}{ending} ({})",
             list_or_count(&components),
             commit.0.prefix(7),
             when(at)
@@ -142,7 +149,7 @@ fn add_break_glass(
     let uses = environment.break_glass.iter();
     let uses = uses.map(|it| (it.component.as_str(), (&it.by, &it.reason, it.at)));
     for (components, (by, reason, at)) in group_equal(uses) {
-        let verb = if components.len() == 1 { "was" } else { "were" };
+        let verb = choose(components.len(), "was", "were");
         table.add_remark(Cell::styled(
             format!(
                 "{} in {name} {verb} deployed with BREAK-GLASS by {by}: \"{reason}\" ({})",
@@ -166,7 +173,7 @@ fn add_placements(table: &mut Table, environment: &EnvironmentStatus) {
             CommitPlacement::Unpushed => "that is on no branch of the remote",
             CommitPlacement::OffBranch => "that is not on the branch of the environment",
         };
-        let verb = if components.len() == 1 { "runs" } else { "run" };
+        let verb = choose(components.len(), "runs", "run");
         table.add_remark(style_warning(format!(
             "{} in {name} {verb} {}, a commit {place}",
             list_or_count(&components),

@@ -113,6 +113,9 @@ pub struct HeldComponent {
     /// The person who rolled it back; absent if its deployment failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rolled_back_by: Option<Person>,
+    /// Whether its deployment was cancelled, so that nothing says that the content is bad.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cancelled: bool,
     /// Whether another version was deployed since, or a later one is on hold.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub superseded: bool,
@@ -128,6 +131,9 @@ pub struct FailedComponent {
     pub commit: CommitId,
     /// The outcome: it failed or was rolled back.
     pub outcome: Outcome,
+    /// Whether it failed because the run was cancelled.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cancelled: bool,
     /// When it ended.
     pub at: Time,
 }

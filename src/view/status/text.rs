@@ -22,6 +22,9 @@ const MAX_SINGLE_ROWS: usize = 8;
 /// If there are more components, a group of at least this size shares a row.
 const MIN_GROUP: usize = 3;
 
+/// The minimum width of the state: `not deployed yet`, `deploying 8f3c2a1`, `unknown, yanked`.
+const MIN_STATE_WIDTH: usize = 17;
+
 /// Which components share a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowSharing {
@@ -115,7 +118,7 @@ fn build_table(
     let mut table = table
         .with_column(behind)
         .shorten_columns(&[by, version, state, component])
-        .with_min_width(state, 13);
+        .with_min_width(state, MIN_STATE_WIDTH);
     for environment in &status.environments {
         if has_headings {
             table.add_heading(Cell::styled(environment.name.as_str(), Style::new().bold()));

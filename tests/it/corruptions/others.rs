@@ -1,5 +1,7 @@
 //! Junk refs, notes, missing objects, and refs and files that change what git shows.
 
+use std::fmt::Write as _;
+
 use super::table::{Lab, Row};
 use crate::harness::Repo;
 
@@ -72,7 +74,36 @@ fn notes() -> Vec<Row> {
         Row::new("notes: lead to code", &["notes"], |lab, server| {
             lab.put(server, "refs/notes/deploy", &lab.rev("refs/heads/main"));
         }),
+        Row::new(
+            "notes: a few objects describe 10^12 notes",
+            &["notes"],
+            |_, server| {
+                let commit = commit_repeated_folders(server, 12);
+                server
+                    .git(&["update-ref", "refs/notes/deploy", &commit])
+                    .ok();
+            },
+        ),
     ]
+}
+
+/// Commits a tree of ten times the same folder, which holds ten times the same folder, and so on.
+fn commit_repeated_folders(server: &Repo<'_>, levels: usize) -> String {
+    let note = server.git_with_input(&["hash-object", "-w", "--stdin"], "a line\n");
+    let rest = "0".repeat(40 - 2 * levels);
+    let mut item = format!("100644 blob {note}\t{rest}\n");
+    let mut tree = server.git_with_input(&["mktree"], &item);
+    for _ in 0..levels {
+        item = (10..20).fold(String::new(), |mut items, name| {
+            writeln!(items, "040000 tree {tree}\t{name}").unwrap();
+            items
+        });
+        tree = server.git_with_input(&["mktree"], &item);
+    }
+    server
+        .git(&["commit-tree", "-m", "notes", &tree])
+        .ok()
+        .text()
 }
 
 /// Deletes the file of a loose object.

@@ -1,8 +1,5 @@
 //! Entries and commits forged by hand, with bytes that our program would never write.
 
-use std::io::Write as _;
-use std::process::Stdio;
-
 use git_deploy::testing::domain::entry::Statement;
 use git_deploy::testing::domain::name::ComponentName;
 use git_deploy::testing::domain::policy::Policy;
@@ -48,23 +45,7 @@ impl<'w> Member<'w> {
     /// Returns the content of a component that is one folder of its own name.
     pub fn component_content(&self, folder: &str) -> String {
         let entry = self.repo.git(&["ls-tree", "HEAD", folder]).ok().text() + "\n";
-        let mut command = self.repo.command("git");
-        let mut child = command
-            .arg("mktree")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(entry.as_bytes())
-            .unwrap();
-        String::from_utf8(child.wait_with_output().unwrap().stdout)
-            .unwrap()
-            .trim_end()
-            .to_owned()
+        self.repo.git_with_input(&["mktree"], &entry)
     }
 
     /// Writes an object of exactly these bytes, valid or not.

@@ -1,7 +1,8 @@
 //! A repository of a world, and the commands that its owner runs in it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::{Run, World};
 
@@ -44,6 +45,29 @@ impl<'w> Repo<'w> {
     /// Runs git here.
     pub fn git(&self, arguments: &[&str]) -> Run<'w> {
         self.run("git", arguments)
+    }
+
+    /// Runs git here with this input; returns what it prints, without the last newline.
+    pub fn git_with_input(&self, arguments: &[&str], input: &str) -> String {
+        let mut command = self.command("git");
+        let mut child = command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .trim_end()
+            .to_owned()
     }
 
     /// Runs our program here, directly rather than through git, which is slower and adds nothing.

@@ -2,8 +2,6 @@
 //! and accepts nothing.
 
 use std::fs::File;
-use std::io::Write as _;
-use std::process::Stdio;
 
 use super::with;
 use crate::harness::project::said;
@@ -11,26 +9,6 @@ use crate::harness::{Project, Repo, World};
 
 /// A policy whose component paths make the hook read every folder.
 const POLICY: &str = "[environments]\nqa = { branch = \"main\", deploy_on = \"approval\" }\n\n[components]\ntext = { paths = \"**/*.txt\" }\n";
-
-/// Feeds a git command with lines.
-fn git_with_input(repo: &Repo<'_>, arguments: &[&str], lines: &str) -> String {
-    let mut command = repo.command("git");
-    let mut child = command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(lines.as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
 
 fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
     (0..count)
@@ -42,13 +20,11 @@ fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
 /// Makes a commit on HEAD with this many folders of a thousand files each.
 fn bomb(repo: &Repo<'_>, folders: usize) -> String {
     let blob = repo.rev("HEAD:api/x");
-    let folder = git_with_input(
-        repo,
+    let folder = repo.git_with_input(
         &["mktree"],
         &lines(1_000, |number| format!("100644 blob {blob}\tf{number:03}")),
     );
-    let tree = git_with_input(
-        repo,
+    let tree = repo.git_with_input(
         &["mktree"],
         &lines(folders, |number| {
             format!("040000 tree {folder}\td{number:04}")
@@ -66,8 +42,7 @@ fn the_number_of_refs_is_limited() {
     let project = Project::new(&world, POLICY);
     let ci = &project.ci.repo;
     let head = ci.rev("HEAD");
-    git_with_input(
-        ci,
+    ci.git_with_input(
         &["update-ref", "--stdin"],
         &lines(10_001, |number| {
             format!("create refs/many/e{number} {head}")

@@ -99,7 +99,11 @@ fn one_off_commands_leave_no_open_run() {
     };
     let run = exec(&["sh", "-c", "echo \"it is $TOKEN\""]).ok();
     assert!(run.text().contains("it is ***"), "{run}");
-    exec(&["./no-such-program"]).fails(4);
+    // It is refused before it begins.
+    let before = play.entries("dev");
+    exec(&["./no-such-program"]).fails(2);
+    assert_eq!(play.entries("dev"), before);
+    exec(&["sh", "-c", "./no-such-program"]).fails(4);
     assert_eq!(play.newest("dev")["status"], 127);
     std::fs::remove_file(play.home("token")).unwrap();
     let run = exec(&["true"]).fails(4);

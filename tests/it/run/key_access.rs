@@ -13,13 +13,14 @@ use crate::harness::{Repo, Run, World, copy_program_to, has_tool, skip};
 const RUNNER: u32 = 61_001;
 const KEEPER: u32 = 61_002;
 
-fn root() -> bool {
+/// Returns whether this process may do everything.
+pub fn root() -> bool {
     rustix::process::getuid().is_root()
 }
 
 /// Prepares our program as the runner: a copy, because other users may not be able to read the
 /// build folder.
-fn as_runner(repo: &Repo<'_>, arguments: &[&str]) -> Command {
+pub fn as_runner(repo: &Repo<'_>, arguments: &[&str]) -> Command {
     let path = repo.world().path();
     let binary = path.join("git-deploy");
     if !binary.exists() {
@@ -47,7 +48,7 @@ fn as_runner(repo: &Repo<'_>, arguments: &[&str]) -> Command {
 }
 
 /// Gives the whole world to the runner.
-fn give(world: &World) {
+pub fn give(world: &World) {
     if root() {
         let given = Command::new("chown")
             .args(["-R", &format!("{RUNNER}:{RUNNER}")])

@@ -19,25 +19,26 @@ fn a_failed_dependency_is_waited_for() {
     );
     play.done();
     let entries = play.entries("dev");
-    let skipped = "api is skipped: it depends on db, which is on hold";
+    let left_out = "api is left out: it depends on db, which is on hold";
 
     // Nothing of what is left can be deployed.
     let again = play.run(&[]).fails(1);
     assert!(
-        again.words_of_err().contains(&format!("{skipped}.")),
+        again.words_of_err().contains(&format!("{left_out}.")),
         "{again}"
     );
     assert_eq!((play.done(), play.entries("dev")), (vec![], entries));
     let check = play.project.ci.deploy(&["check", "dev"]).fails(1);
-    assert!(check.text().contains(skipped), "{check}");
+    let in_check = "a run would leave api out: it depends on db, which is on hold";
+    assert!(check.text().contains(in_check), "{check}");
 
     let planned = |more: &[&str]| play.project.ci.deploy(&[&["plan", "dev"], more].concat());
-    assert!(planned(&[]).text().contains(skipped));
+    assert!(planned(&[]).text().contains(left_out));
     let markdown = planned(&["--format", "markdown"]);
     assert!(
         markdown
             .text()
-            .contains("<code>api</code> is skipped: it depends on db, which is on hold."),
+            .contains("<code>api</code> is left out: it depends on db, which is on hold."),
         "{markdown}"
     );
     let json = planned(&["--json"]).json();
@@ -51,7 +52,7 @@ fn a_failed_dependency_is_waited_for() {
     let partly = play.run(&[]).fails(6);
     let words = partly.words_of_err();
     for expected in [
-        skipped,
+        left_out,
         "db is left out: it is on hold",
         "the deployment to dev is partial: api, db were not deployed",
     ] {
@@ -92,7 +93,7 @@ fn a_blocked_dependency_is_waited_for() {
         let words = run.words_of_err();
         assert!(
             words.contains(&format!(
-                "api is skipped: it depends on {dependency}, which is locked."
+                "api is left out: it depends on {dependency}, which is locked."
             )) && words.contains(&format!("{dependency} is left out: it is locked.")),
             "{run}"
         );
@@ -123,9 +124,9 @@ fn a_blocked_dependency_is_waited_for() {
     play.wait_for("db.there");
     let check = play.project.ci.deploy(&["check", "dev"]).fails(1);
     assert!(
-        check
-            .text()
-            .contains("api is skipped: it depends on db, which is being deployed by run "),
+        check.text().contains(
+            "a run would leave api out: it depends on db, which is being deployed by run "
+        ),
         "{check}"
     );
     play.touch("db");

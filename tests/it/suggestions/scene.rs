@@ -128,10 +128,44 @@ impl<'w> Scene<'w> {
         Screen::new(&format!("{}\n{}", run.text(), run.err()))
     }
 
+    /// Does what the words in capitals of a suggestion ask for, and what its text says to edit.
+    fn fill_in(&self, command: &str, repo: &Repo<'_>) -> String {
+        if command == "git deploy policy publish" {
+            let file = repo.path().join("deploy.toml");
+            let text = std::fs::read_to_string(&file).unwrap();
+            let edited = text
+                .replace("by = \"alice\"", "by = [\"alice\", \"bob\", \"carol\"]")
+                .replace(
+                    "by = [\"alice\", \"carol\"]",
+                    "by = [\"alice\", \"bob\", \"carol\"]",
+                );
+            assert_ne!(edited, text, "the admin has nothing to edit");
+            repo.write("deploy.toml", &edited);
+        }
+        // The key of a person who joins.
+        let erin = self.world.path().join("home/erin.key");
+        let erin = erin.to_string_lossy();
+        let joins = "git deploy person add NAME --key FILE --email ADDRESS";
+        let add = format!(
+            "git-deploy key new {erin} --no-password && git deploy person add erin --key {} --email erin@example.com",
+            erin.replace(".key", ".pub")
+        );
+        let publish = if command.starts_with(joins) {
+            " && git deploy policy publish"
+        } else {
+            ""
+        };
+        let command = command
+            .replace(joins, &add)
+            .replace(" -- COMMAND", " -- true");
+        command + publish
+    }
+
     /// Types a command as it is printed, in a shell. A question is answered with yes.
     pub fn type_command(&self, command: &str, person: &str) -> Run<'_> {
         let repo = self.repo(person);
         repo.git(&["fetch", "-q", "origin"]).ok();
+        let command = &self.fill_in(command, repo);
         let mut typed = String::new();
         for part in command.split(" && ") {
             let asks = [

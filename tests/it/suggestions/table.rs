@@ -156,6 +156,17 @@ pub const ROWS: &[Row] = &[
         attempt: RECORD,
         without: "",
     },
+    // A deployment in dev is made by a command that the entries do not store.
+    Row {
+        rule: "previous environment",
+        policy: "[environments.dev]\ndeployers = [\"bob\", \"ci\"]\n[environments.prod]\npromote_from = \"dev\"\n",
+        set_up: |project| {
+            project.ci.deploy(&["record", "dev", "--", "true"]).ok();
+            project.push("api/x", "two\n");
+        },
+        attempt: RECORD,
+        without: "",
+    },
     Row {
         rule: "previous environment",
         policy: "[environments.dev]\ndeployers = [\"bob\", \"ci\"]\n[environments.prod]\npromote_from = \"dev\"\n",
@@ -203,6 +214,20 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         rule: "approvals",
+        policy: "[groups]\nrelease = [\"alice\"]\n[environments.prod]\ndeployers = \"ci\"\napprovals = { required = 1, by = \"release\" }\n",
+        set_up: NOTHING,
+        attempt: RECORD,
+        without: "",
+    },
+    Row {
+        rule: "approvals",
+        policy: "[environments.prod]\ndeployers = \"ci\"\napprovals = 3\n",
+        set_up: NOTHING,
+        attempt: RECORD,
+        without: "",
+    },
+    Row {
+        rule: "approvals",
         policy: "[environments.prod]\ndeployers = \"ci\"\napprovals = { required = 1, by = [\"bob\", \"carol\"] }\n[components.demo]\npaths = \"**\"\napply = \"true\"\n",
         set_up: NOTHING,
         attempt: Attempt::Deploy(&["run", "prod", "--yes"]),
@@ -220,7 +245,7 @@ pub const ROWS: &[Row] = &[
         policy: "[environments.prod]\nchecks = [\"change-review\"]\n[checks]\nchange-review = { by = [\"alice\", \"carol\"] }\n",
         set_up: NOTHING,
         attempt: RECORD,
-        without: "no eligible signer",
+        without: "",
     },
     Row {
         rule: "artifact",

@@ -39,7 +39,7 @@ impl Tour<'_> {
             .run_command(Path::new("perl"), ".", &["-e", "1"], ExpectedEnd::Success)
             .is_err()
         {
-            self.print_text("Skipped: this part needs perl, which is not installed.");
+            self.print_text("This part needs perl, which is not installed.");
             return Ok(());
         }
         self.publish_commands()?;

@@ -8,7 +8,7 @@ use crate::domain::name::{EnvName, Person, ProjectName};
 /// Creates a signing key and deploy.toml if they are missing, publishes the first policy, records
 /// what is already running, and configures git to fetch the ledgers. If the remote already has a
 /// project, joins that project instead. To continue after an interruption, repeat the command:
-/// steps that are already done are skipped. If it fails before the policy is in force, it leaves the
+/// it does not repeat the steps that are already done. If it fails before the policy is in force, it leaves the
 /// clone as it was.
 #[derive(clap::Args)]
 #[command(after_long_help = "\

@@ -8,7 +8,7 @@ use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, default_names};
 use crate::domain::id::PublicKey;
 use crate::domain::name::{Person, ProjectName};
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Policy, StarterPerson};
 use crate::git::Repository;
 
 /// Reads the `deploy.toml` of the work tree. If there is none, builds one, and also returns the path to
@@ -51,11 +51,12 @@ pub(super) fn open_or_build_policy(
             .collect(),
         named => named.to_vec(),
     };
-    let text = Policy::starter(
-        &name,
-        &[(determine_person(args, repository)?, key)],
-        &environments,
-    );
+    let admin = StarterPerson {
+        name: determine_person(args, repository)?,
+        key,
+        email: default_names::find_commit_address(repository),
+    };
+    let text = Policy::starter(&name, &[admin], &environments);
     // Parsed before it is written, because the arguments can make an invalid policy: for example, if
     // an environment is named twice.
     let proposal = ProposedPolicy::parse(POLICY_FILE.to_owned(), text.as_bytes(), ui)?;

@@ -7,6 +7,7 @@ use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy};
 use crate::cli::policy_warnings::find_policy_warnings;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::count::choose;
 use crate::domain::id::{Digest, PublicKey};
 use crate::domain::name::{LedgerName, Person};
 use crate::domain::policy::{KeyStatus, MAX_BYTES, Policy};
@@ -159,11 +160,7 @@ fn find_warnings(policy: &Policy) -> Vec<String> {
     if names.is_empty() {
         return Vec::new();
     }
-    let verb = if names.len() == 1 {
-        "requires"
-    } else {
-        "require"
-    };
+    let verb = choose(names.len(), "requires", "require");
     vec![format!(
         "{} {verb} one approval. Git authorship can be forged, so only two approvals guarantee a second person.",
         names.join(", ")

@@ -15,10 +15,11 @@ use crate::view::replay::{self as view, ReplayReport};
 
 /// Replay past deployments under a deploy.toml
 ///
-/// Reports which deployments it would have refused, and which it would newly allow. Each deployment
-/// is judged as of its own time, with the approvals, checks and promotions that existed then. Newly
-/// allowed are deployments that the rules of their time refused, such as those that used
-/// --break-glass. Exits with 1 if an accepted deployment would have been refused. Writes nothing.
+/// Reports which deployments it would newly refuse, and which it would newly allow: those on which the
+/// policy in force decides otherwise. Each deployment is judged as of its own time, with the approvals,
+/// checks and promotions that existed then, and under the names that its components had. Newly allowed
+/// are deployments that the rules of their time refused, such as those that used --break-glass. Exits
+/// with 1 if an accepted deployment would newly be refused. Writes nothing.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:

@@ -93,7 +93,7 @@ pub(super) struct DeploymentArgs {
     /// Mark this as a rollback to a commit that was good in the environment
     #[arg(long, conflicts_with = "hotfix")]
     pub(super) rollback: bool,
-    /// A hotfix: skips the rules in `hotfix.skip`
+    /// A hotfix: exempt from the rules in `hotfix.skip`
     ///
     /// Only allowed on top of the running commit.
     #[arg(long)]

@@ -4,24 +4,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
-
-use rustix::fs::{Access, access};
+use std::path::PathBuf;
 
 use super::args::Args;
 use super::requested_deployment::{build_recorded_deployment, refuse_unmarked_start};
+use super::typed_command::format_command;
 use crate::cli::append_report;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{
     ComponentPlans, DeployRunner, Preparation, StartedRun, explain_config_change, report_recorded,
 };
+use crate::cli::required_program::require_program;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::command_line::{component_options, quote_word};
-use crate::domain::deploy_command::find_manual_components;
+use crate::domain::command_line::component_options;
+use crate::domain::deploy_command::{DeployCommand, find_manual_components};
 use crate::domain::entry::{
-    Action, CommandStep, Deployment, Finish, RecordedResult, VerificationResult,
+    Action, CommandStep, Deployment, DeploymentKind, Finish, RecordedResult, VerificationResult,
 };
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
@@ -33,7 +32,7 @@ use crate::run::command_log::CommandLog;
 use crate::run::isolation::CommandIsolation;
 use crate::run::outcome::{self, OutcomeReport, ReportedOutcome};
 use crate::run::process::{
-    self, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream, TERM_GRACE,
+    self, CommandEnd, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream, TERM_GRACE,
 };
 use crate::view::result_text;
 
@@ -61,7 +60,9 @@ pub(super) fn run_command(
     env: &EnvRef,
     commit: CommitId,
 ) -> Result<(), CliError> {
-    require_program(&args.command)?;
+    let program = args.command.first().map(OsString::as_os_str);
+    let search_path = env::var_os("PATH").unwrap_or_default();
+    require_program(program.unwrap_or_default(), &search_path, None)?;
     let (person, _) = workspace.find_current_signer()?;
     let options = RunOptions::default();
     let metadata = &args.deployment.metadata;
@@ -90,7 +91,12 @@ pub(super) fn run_command(
     args.outcome.build_results(&deployment.components)?;
     if args.write.dry_run {
         ui.print_sentence("The rules allow it; the command was not run, and nothing was written.");
-        return Ok(());
+        let plan = runner.build_plan_view(commit, &deployment, &ComponentPlans::new())?;
+        return if ui.json() {
+            ui.print_document("plan", &plan)
+        } else {
+            Ok(())
+        };
     }
     let command = WrappedCommand::prepare(args, &runner, &deployment)?;
     runner.require_uninterrupted()?;
@@ -189,13 +195,23 @@ impl<'a> WrappedCommand<'a> {
 
     /// Returns the variables that tell the command what to deploy.
     fn describe_deployment(&self, started: &StartedRun) -> BTreeMap<String, OsString> {
-        let changed = || started.deployment.changed().map(|change| &change.target);
-        let components: Vec<&str> = changed().map(|target| target.component.as_str()).collect();
-        let commit = changed().next().map(|target| target.commit.to_string());
+        // A component that was renamed is deployed under its new name. Its former name is neither
+        // deployed nor removed.
+        let changed = || {
+            let changes = started.deployment.changed();
+            changes.filter(|change| change.renamed_to.is_none())
+        };
+        let list = |is_removal: bool| -> String {
+            let selected = changed().filter(|change| change.is_removal() == is_removal);
+            let names: Vec<&str> = selected.map(|it| it.target.component.as_str()).collect();
+            names.join(" ")
+        };
+        let commit = changed().next().map(|it| it.target.commit.to_string());
         [
             ("DEPLOY_ENV", self.runner.env.name().to_string()),
             ("DEPLOY_COMMIT", commit.unwrap_or_default()),
-            ("DEPLOY_COMPONENTS", components.join(" ")),
+            ("DEPLOY_COMPONENTS", list(false)),
+            ("DEPLOY_REMOVED", list(true)),
             ("DEPLOY_RUN", started.run.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value.into()))
@@ -251,11 +267,14 @@ impl<'a> WrappedCommand<'a> {
         let (runner, name) = (self.runner, self.runner.env.name());
         let reason = match &result {
             Ok(result) if result.end.is_success() => None,
+            Ok(result) if result.end == CommandEnd::Cancelled => Some(format!(
+                "the command was cancelled in {name}, which may run parts of the change"
+            )),
             Ok(result) => Some(format!("the command failed in {name}: {}", result.end)),
             Err(error) => Some(error.to_sentence()),
         };
-        let results = appended.statement.component_results();
-        let sentence = result_text::summarize_outcomes(name.as_str(), &results);
+        let kind = started.deployment.kind;
+        let sentence = result_text::summarize_entry(name.as_str(), kind, &appended.statement);
         append_report::report_entry(runner.ui, &sentence, appended)?;
         report_recorded(
             runner.ui,
@@ -287,32 +306,32 @@ impl<'a> WrappedCommand<'a> {
             .fold(error, CliError::hint))
     }
 
-    /// Returns the command that runs the same command with the commit that ran before. Returns `None`
-    /// if that is no single commit, or if a word would have to be quoted.
-    fn suggest_rollback(&self, deployment: &Deployment) -> Option<String> {
-        let previous: BTreeSet<_> = deployment.changed().map(|change| change.from).collect();
-        let commit = previous.first().copied().flatten()?;
-        let words: Vec<&str> = self
-            .args
-            .command
-            .iter()
-            .map(|word| word.to_str().filter(|word| quote_word(word) == **word))
-            .collect::<Option<_>>()?;
-        // Components that git-deploy deploys itself cannot be recorded, so `--all` would be refused.
-        let is_mixed = find_manual_components(&self.runner.workspace.policy).is_some();
-        let options = if is_mixed {
-            component_options(deployment.changed().map(|change| &change.target.component))
-        } else {
-            " --all".to_owned()
-        };
-        (previous.len() == 1).then(|| {
-            format!(
-                "git deploy record {} {} --rollback{options} -- {}",
-                self.runner.env.name(),
-                commit.short(),
-                words.join(" ")
-            )
-        })
+    /// Returns the commands that run the same command with the commits that ran before. Returns none
+    /// after a failed rollback: what ran before it is what was to be rolled back.
+    fn suggest_rollback(&self, deployment: &Deployment) -> Vec<String> {
+        if deployment.kind == DeploymentKind::Rollback {
+            return Vec::new();
+        }
+        let mut previous: BTreeMap<CommitId, Vec<&ComponentName>> = BTreeMap::new();
+        for change in deployment.changed() {
+            if let (Some(commit), false) = (change.from, change.is_removal()) {
+                let names = previous.entry(commit).or_default();
+                names.push(&change.target.component);
+            }
+        }
+        let policy = &self.runner.workspace.policy;
+        let words = format_command(policy, &self.args.command);
+        previous
+            .into_iter()
+            .map(|(commit, names)| {
+                DeployCommand::new(policy, self.runner.env.name())
+                    .commit(commit)
+                    .kind(DeploymentKind::Rollback)
+                    .only(names)
+                    .with_command(&words)
+                    .to_string()
+            })
+            .collect()
     }
 }
 
@@ -343,32 +362,4 @@ fn build_failed_results(deployment: &Deployment) -> Result<Vec<RecordedResult>, 
     };
     outcome::resolve_results(&deployment.components, &report)
         .context(ErrorKind::CannotTell, "cannot record the failure")
-}
-
-/// Fails if the program cannot be executed, before anything is recorded: a typing error must not be
-/// recorded as a failed deployment.
-fn require_program(command: &[OsString]) -> Result<(), CliError> {
-    let program = command.first().map(OsString::as_os_str).unwrap_or_default();
-    let is_executable = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
-    let found = if program.as_bytes().contains(&b'/') {
-        is_executable(Path::new(program))
-    } else {
-        let path = env::var_os("PATH").unwrap_or_default();
-        env::split_paths(&path).any(|folder| is_executable(&folder.join(program)))
-    };
-    if found {
-        return Ok(());
-    }
-    let name = program.display();
-    let path = Path::new(program);
-    let error = if path.is_file() && path.parent() != Some(Path::new("")) {
-        let error = CliError::new(ErrorKind::Usage, format!("{name} is not executable"));
-        error.hint(format!("chmod +x {name}"))
-    } else if path.is_file() && is_executable(path) {
-        let error = CliError::new(ErrorKind::Usage, format!("there is no command {name}"));
-        error.hint(format!("./{name}"))
-    } else {
-        CliError::new(ErrorKind::Usage, format!("there is no command {name}"))
-    };
-    Err(error)
 }

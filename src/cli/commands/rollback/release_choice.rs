@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::read_context::EnvironmentSnapshot;
-use crate::cli::rollback_targets::{self, GoodRelease};
+use crate::cli::rollback_targets::{self, GoodRelease, Rejection};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind};
+use crate::domain::command_line::component_options;
+use crate::domain::deploy_command::DeployCommand;
 use crate::domain::history::RunPeriod;
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
+use crate::domain::state::EnvState;
 use crate::run::build_deployment::Commits;
 
 /// Returns the newest good release of each component that had an artifact.
@@ -96,7 +99,7 @@ pub(super) fn find_commits_with_content(
 ///
 /// # Errors
 ///
-/// Fails if a component has no earlier good release.
+/// Fails if a component has no earlier good release, or if nothing was deployed yet.
 pub(super) fn find_rollback_commits(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
@@ -108,50 +111,111 @@ pub(super) fn find_rollback_commits(
         named_components.clone()
     };
     if components.is_empty() {
+        let failed = find_without_release(snapshot);
+        if !failed.is_empty() {
+            let none = BTreeMap::new();
+            return Err(explain_no_release(workspace, snapshot, &failed, &none)?);
+        }
+        let name = snapshot.name();
+        let command = DeployCommand::new(&workspace.policy, name);
         return Err(CliError::new(
             ErrorKind::Usage,
-            format!("nothing has been deployed to {} yet", snapshot.name()),
-        ));
+            format!("nothing has been deployed to {name} yet"),
+        )
+        .hint(command.to_string()));
     }
     let is_candidate = |component: &ComponentName, release: &GoodRelease| {
         differs_from_running(snapshot, component, Some(release.content))
     };
     let releases = rollback_targets::find_newest(workspace, snapshot, &components, &is_candidate)?;
-    match components.iter().find(|it| !releases.contains_key(*it)) {
-        Some(stuck) => Err(explain_no_release(workspace, snapshot, stuck)?),
-        None => Ok(releases
-            .into_iter()
-            .map(|(component, release)| (component, release.target.commit))
-            .collect()),
+    let stuck: Vec<&ComponentName> = components
+        .iter()
+        .filter(|it| !releases.contains_key(*it))
+        .collect();
+    if !stuck.is_empty() {
+        return Err(explain_no_release(workspace, snapshot, &stuck, &releases)?);
     }
+    Ok(releases
+        .into_iter()
+        .map(|(component, release)| (component, release.target.commit))
+        .collect())
 }
 
-/// Returns the error for a component that cannot be rolled back. It lists the running commit, and why
-/// the earlier releases are not good.
+/// Returns the error for components that cannot be rolled back. It lists the running commits, and why
+/// the earlier releases are not good. Its hints roll back the `releases` of the other components, and
+/// deploy or release these.
 fn explain_no_release(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
-    component: &ComponentName,
+    stuck: &[&ComponentName],
+    releases: &BTreeMap<ComponentName, GoodRelease>,
 ) -> Result<CliError, CliError> {
-    let name = snapshot.name();
-    let differs =
-        |period: &RunPeriod<'_>| differs_from_running(snapshot, component, period.content);
-    let rejected = rollback_targets::find_rejected(workspace, snapshot, component, &differs)?;
-    let running = snapshot.state().commit(component);
-    let mut reasons = vec![running.map_or_else(
-        || "it runs nothing".to_owned(),
-        |commit| format!("it runs {}", commit.short()),
-    )];
-    reasons.extend(
-        rejected
-            .iter()
-            .map(|it| format!("{} is {}", it.commit.short(), it.reason)),
-    );
-    let message =
-        format!("{component} cannot be rolled back in {name}: it has no earlier good release");
-    Ok(CliError::new(ErrorKind::Denied, message)
-        .because(reasons.join("\n"))
-        .hint(format!("git deploy rollback {name} --list")))
+    let (name, state, policy) = (snapshot.name(), snapshot.state(), &workspace.policy);
+    let mut reasons = Vec::new();
+    let mut lifts = BTreeSet::new();
+    for component in stuck {
+        let differs =
+            |period: &RunPeriod<'_>| differs_from_running(snapshot, component, period.content);
+        let rejected = rollback_targets::find_rejected(workspace, snapshot, component, &differs)?;
+        reasons.push(describe_present(state, component));
+        reasons.extend(
+            rejected
+                .iter()
+                .map(|it| format!("{} is {}", it.commit.short(), it.reason)),
+        );
+        let held = rejected.iter().find(|it| it.reason == Rejection::OnHold);
+        lifts.extend(held.map(|it| it.commit));
+    }
+    let names: Vec<&str> = stuck.iter().map(|it| it.as_str()).collect();
+    let (names, has) = match names.len() {
+        1 => (names.join(", "), "it has"),
+        _ => (names.join(", "), "they have"),
+    };
+    let message = format!("{names} cannot be rolled back in {name}: {has} no earlier good release");
+    let mut error = CliError::new(ErrorKind::Denied, message).because(reasons.join("\n"));
+    if !releases.is_empty() {
+        let others = component_options(releases.keys());
+        error = error.ask("the others", format!("git deploy rollback {name}{others}"));
+    }
+    for commit in lifts {
+        let unlock = format!("git deploy unlock {name} --commit {}", commit.short());
+        error = error.ask("if it was good after all", unlock);
+    }
+    let forward = DeployCommand::new(policy, name)
+        .any_commit()
+        .only(stuck.iter().copied())
+        .deployed_in(state);
+    Ok(error.ask("with a fixed commit", forward.to_string()))
+}
+
+/// Returns the components whose first deployment failed, so that nothing ran before it.
+pub(super) fn find_without_release<'s>(
+    snapshot: &'s EnvironmentSnapshot<'_>,
+) -> Vec<&'s ComponentName> {
+    let state = snapshot.state();
+    let present = state.present_commits().into_keys();
+    present
+        .filter(|name| state.commit(name).is_none())
+        .collect()
+}
+
+/// Describes what an environment has of a component that cannot be rolled back.
+fn describe_present(state: EnvState<'_>, component: &ComponentName) -> String {
+    let attempt = state.unknown_since(component).map(|it| &it.statement);
+    let tried = attempt.and_then(|it| Some((it, it.commit_of(component)?)));
+    match (tried, state.commit(component)) {
+        (Some((attempt, commit)), _) => {
+            let verb = if attempt.was_cancelled(component) {
+                "was cancelled"
+            } else {
+                "has not succeeded"
+            };
+            let commit = commit.short();
+            format!("{component}: the deployment of {commit} {verb}, so what runs is unknown")
+        }
+        (None, Some(commit)) => format!("{component}: it runs {}", commit.short()),
+        (None, None) => format!("{component}: it runs nothing"),
+    }
 }
 
 /// Returns whether a release differs from the running one. Returns `true` for every release if the

@@ -11,7 +11,7 @@ use super::init::{InitArgs, StepDocument, describe_steps, install_server, print_
 use crate::cli::audit_report::{AuditProgressBar, find_error_kind};
 use crate::cli::repository::explain_unreadable_repository;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::id::EntryId;
+use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::LedgerName;
 use crate::domain::verdict::CheckResult;
 use crate::git::{self, Repository};
@@ -19,7 +19,9 @@ use crate::ledger::audit::{AuditPlan, CHUNK_SIZE, find_project};
 use crate::ledger::sync::PIN_SETTING;
 use crate::ledger::{Project, Tips};
 use crate::server::check::open_repository;
+use crate::server::handoff::HANDOFF_SETTING;
 use crate::server::install::InstallStep;
+use crate::server::settings::{ADMIN_SETTING, RECOVERY_SETTING};
 use crate::view::audit::{self as view, AuditDocument};
 
 /// The command to type after a repository was adopted.
@@ -28,7 +30,8 @@ const NEXT_COMMAND: &str = "git-deploy server check";
 /// Protect a repository that already has ledgers
 ///
 /// For example a copy of another server's repository. Audits the ledgers from the root of trust,
-/// and installs the hooks only if there are no findings. The project's root keys become admins.
+/// and installs the hooks only if there are no findings. The project's root keys become admins. A copy
+/// whose configuration has other keys, or a program for --handoff, is refused.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -66,6 +69,7 @@ pub(in crate::cli) struct AdoptDocument<'a> {
 pub(super) fn run(args: &AdoptArgs, ui: &Ui) -> Result<(), CliError> {
     let (repository, tips) = open_ledgers(args)?;
     let project = require_project(args, &repository, &tips)?;
+    refuse_other_settings(args, &repository, &project)?;
     let audit = audit_all(&repository, &tips, &project);
     let has_finding = |outcome| audit.findings().any(|finding| finding.outcome == outcome);
     let steps = if has_finding(CheckResult::Fail) || has_finding(CheckResult::Unknown) {
@@ -223,6 +227,43 @@ fn require_project(
         .because(reason));
     }
     Ok(project)
+}
+
+/// Checks that the copy's configuration has no admin, recovery key or program that the command line
+/// and the project do not have: whoever made the copy could have added them.
+fn refuse_other_settings(
+    args: &AdoptArgs,
+    repository: &Repository,
+    project: &Project,
+) -> Result<(), CliError> {
+    let print =
+        |keys: &[PublicKey]| -> Vec<String> { keys.iter().map(PublicKey::to_string).collect() };
+    let admins = [print(&args.init.admins), print(&project.root_keys)].concat();
+    let recovery = print(args.init.recover.as_slice());
+    let handoff = args.init.handoff.iter();
+    let handoff = handoff.map(|it| it.display().to_string()).collect();
+    let allowed: [(&str, &str, Vec<String>); 3] = [
+        (ADMIN_SETTING, "--admin", admins),
+        (RECOVERY_SETTING, "--recover", recovery),
+        (HANDOFF_SETTING, "--handoff", handoff),
+    ];
+    let path = args.init.repository.display();
+    for (key, option, allowed) in allowed {
+        let present = repository.read_local_config(key).context(
+            ErrorKind::CannotTell,
+            "cannot read the copy's configuration",
+        )?;
+        if let Some(other) = present.iter().find(|it| !allowed.contains(it)) {
+            let reason =
+                format!("its configuration has {key} = {other}, which {option} does not give");
+            return Err(
+                CliError::new(ErrorKind::Denied, format!("{path} is not adopted"))
+                    .because(reason)
+                    .hint(format!("git -C {path} config --unset-all {key}")),
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Audits every ledger and the notes, regardless of the copy's own configuration.

@@ -121,7 +121,8 @@ impl CommitReader<'_> {
                     changed.map(|it| it.target.component.clone()).collect();
                 let command = DeployCommand::new(&self.workspace.policy, snapshot.name())
                     .commit(with.unwrap_or(self.commit))
-                    .chosen_by(&names);
+                    .chosen_by(&names)
+                    .deployed_in(snapshot.state());
                 NextStep::Evaluated {
                     by,
                     not_for,

@@ -101,6 +101,7 @@ fn describe_hold(
             commit: result.target.commit,
             outcome: result.outcome,
             rolled_back_by: None,
+            cancelled: cause.was_cancelled(component),
             superseded: false,
         }));
     }
@@ -119,6 +120,7 @@ fn describe_hold(
         commit,
         outcome: Outcome::RolledBack,
         rolled_back_by: Some(cause.by.clone()),
+        cancelled: false,
         superseded: false,
     }))
 }
@@ -132,6 +134,7 @@ fn find_failures(env_state: EnvState<'_>) -> Vec<FailedComponent> {
             component: component.clone(),
             commit: result.target.commit,
             outcome: result.outcome,
+            cancelled: statement.was_cancelled(component),
             at: statement.at,
         })
     };

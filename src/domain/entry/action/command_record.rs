@@ -14,6 +14,9 @@ use InvalidError::Contradiction;
 /// The most commands that a `finish` lists.
 pub const MAX_COMMANDS: usize = 128;
 
+/// The exit status that is recorded for a command whose run was cancelled.
+pub const CANCELLED_STATUS: u8 = 130;
+
 /// The part of a run that a command belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActionBody, ActionInfo, ActionType, CodeClaim, CommandRecord, CommitRole, ComponentResult,
-    Deployment, DeploymentKind, EnvironmentBody, HistoryRole, Labels, RunStep, Target,
-    attempted_results, command_record, deployment, overall_outcome,
+    ActionBody, ActionInfo, ActionType, CANCELLED_STATUS, CodeClaim, CommandRecord, CommitRole,
+    ComponentResult, Deployment, DeploymentKind, EnvironmentBody, HistoryRole, Labels, Outcome,
+    RunStep, Target, attempted_results, command_record, deployment, overall_outcome,
 };
 use crate::domain::entry::headline;
 use crate::domain::entry::invalid::{InvalidError, is_ascending, require};
@@ -59,6 +59,19 @@ pub struct Finish {
     pub logs: Vec<Line>,
 }
 
+impl Finish {
+    /// Returns whether a component failed only because its run was cancelled while a command of it ran.
+    /// Parts of the change may have been made, but nothing says that its content is bad.
+    pub fn was_cancelled(&self, component: &ComponentName) -> bool {
+        let has_failed = |it: &ComponentResult| {
+            it.target.component == *component && it.outcome == Outcome::Failed
+        };
+        let is_cancelled =
+            |it: &CommandRecord| it.component == *component && it.status == CANCELLED_STATUS;
+        self.components.iter().any(has_failed) && self.commands.iter().any(is_cancelled)
+    }
+}
+
 impl ActionType for Finish {
     const INFO: ActionInfo = ActionInfo {
         name: "finish",
@@ -106,10 +119,16 @@ impl ActionBody for Finish {
     }
 
     fn log(&self) -> LogText {
-        match self.status {
-            Some(status) => log_text::exec(status, self.components.iter().map(|it| &it.target)),
-            None => log_text::results(self.kind, &self.components),
+        if let Some(status) = self.status {
+            return log_text::exec(status, self.components.iter().map(|it| &it.target));
         }
+        let results = self.components.iter();
+        let mut failed = results
+            .filter(|it| it.outcome == Outcome::Failed)
+            .peekable();
+        let is_cancelled =
+            failed.peek().is_some() && failed.all(|it| self.was_cancelled(&it.target.component));
+        log_text::results(self.kind, &self.components).or_cancelled(is_cancelled)
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {

@@ -84,8 +84,8 @@ impl ActionBody for Lock {
     fn log(&self) -> LogText {
         let parts = [
             self.component.as_ref().map(ComponentName::to_string),
-            self.until.map(|until| format!("until {until}")),
             Some(format!("\"{}\"", self.reason)),
+            self.until.map(|until| format!("until {until}")),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         LogText::new("locked", Tone::Neutral, parts.join(", "))

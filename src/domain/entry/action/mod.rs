@@ -39,7 +39,7 @@ use serde::de::DeserializeOwned;
 pub use approval_purpose::ApprovalPurpose;
 pub use attestation::{AttestationResult, TEST_COUNTS_KEY};
 pub use build::BuildResult;
-pub use command_record::{CommandRecord, CommandStep, MAX_COMMANDS};
+pub use command_record::{CANCELLED_STATUS, CommandRecord, CommandStep, MAX_COMMANDS};
 pub(crate) use definition::{
     ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, EnvironmentBody, PolicyBody,
 };

@@ -18,14 +18,6 @@ use crate::domain::rules::key_trust;
 use crate::domain::rules::matching::match_slots;
 use crate::domain::time::Time;
 
-/// The approvals that are missing at one commit.
-pub(super) struct MissingApprovals {
-    /// The message: how many approvals are given, and whose approval would count.
-    pub detail: String,
-    /// Who can give one of them; empty if they cannot all be given.
-    pub eligible: BTreeSet<Person>,
-}
-
 /// The changes that need approval at one commit, and the approvals given.
 pub(super) struct CommitApprovals<'a> {
     /// The commit.
@@ -35,12 +27,12 @@ pub(super) struct CommitApprovals<'a> {
     /// The changes of components to this commit.
     pub changes: Vec<&'a ComponentChange>,
     /// The environment's requirements.
-    requirements: &'a [ApprovalRequirement],
+    pub requirements: &'a [ApprovalRequirement],
     /// For each requirement, the people whose approval counts for it.
-    approvers: Vec<BTreeSet<Person>>,
+    pub approvers: Vec<BTreeSet<Person>>,
     /// For each person whose approval counts for none of the requirements that name the person, the
     /// reason.
-    refused: BTreeMap<Person, ApprovalRefusal>,
+    pub refused: BTreeMap<Person, ApprovalRefusal>,
 }
 
 /// An approval: one that the state stores, or one to be written.
@@ -235,7 +227,7 @@ impl<'a> CommitApprovals<'a> {
     }
 
     /// Returns one slot per required approval. A slot lists the people who can fill it.
-    fn slots<'s>(
+    pub fn slots<'s>(
         &self,
         approvers_by_requirement: &'s [BTreeSet<Person>],
     ) -> Vec<&'s BTreeSet<Person>> {
@@ -270,101 +262,10 @@ impl<'a> CommitApprovals<'a> {
             _ => format!("{commit}: {detail}"),
         }
     }
-
-    /// Returns the missing approvals; `None` if none is missing.
-    pub fn describe_missing(&self, ctx: &Context<'_>) -> Fact<Option<MissingApprovals>> {
-        let slots = self.slots(&self.approvers);
-        let filled = match_slots(&slots).into_iter().flatten().count();
-        if filled == slots.len() {
-            return Ok(None);
-        }
-        let eligible = self.eligible_approvers(ctx, filled)?;
-        let tally = self.describe_tally();
-        let reachable = self.count_reachable(&eligible, ctx)?;
-        let excluded = ExcludedPersons::find(ctx, self.requirements)?.describe(self.requirements);
-        let excluded = excluded.map_or_else(String::new, |it| format!(": {it}"));
-        let needs = match (slots.len() - filled, eligible.len()) {
-            (missing, 1..) if reachable < slots.len() => format!(
-                "needs {missing} more, but only {} {} left{}",
-                join_names(&eligible),
-                if eligible.len() == 1 { "is" } else { "are" },
-                excluded
-            ),
-            (_, 0) => format!("and no eligible approver is left{excluded}"),
-            (1, 1) => format!("needs {}", join_names(&eligible)),
-            (1, _) => format!("needs one of {}", join_names(&eligible)),
-            (missing, _) => format!("needs {missing} more, of {}", join_names(&eligible)),
-        };
-        let refused = self
-            .refused
-            .iter()
-            .filter(|(person, _)| !self.approvers.iter().any(|it| it.contains(*person)))
-            // Without eligible approvers, `needs` already gives this reason.
-            .filter(|(_, why)| !eligible.is_empty() || !why.is_self_approval());
-        let refused: Vec<String> = refused
-            .take(3)
-            .map(|(person, why)| format!("; not by {person}: {why}"))
-            .collect();
-        let refused = refused.concat();
-        let separator = if filled == 0 && !eligible.is_empty() {
-            ":"
-        } else {
-            ","
-        };
-        Ok(Some(MissingApprovals {
-            detail: format!("{tally}{separator} {needs}{refused}"),
-            eligible: if reachable < slots.len() {
-                BTreeSet::new()
-            } else {
-                eligible
-            },
-        }))
-    }
-
-    /// Returns how many required approvals would be given if all these people approved.
-    fn count_reachable(&self, eligible: &BTreeSet<Person>, ctx: &Context<'_>) -> Fact<usize> {
-        let excluded = ExcludedPersons::find(ctx, self.requirements)?;
-        let mut with_approvals = self.approvers.clone();
-        for (requirement, approvers) in self.requirements.iter().zip(&mut with_approvals) {
-            let more = eligible
-                .iter()
-                .filter(|person| may_approve(ctx, requirement, person, &excluded));
-            approvers.extend(more.cloned());
-        }
-        let slots = self.slots(&with_approvals);
-        Ok(match_slots(&slots).into_iter().flatten().count())
-    }
-
-    /// Returns the people whose approval would fill one more slot.
-    fn eligible_approvers(&self, ctx: &Context<'_>, filled: usize) -> Fact<BTreeSet<Person>> {
-        let excluded = ExcludedPersons::find(ctx, self.requirements)?;
-        let persons: BTreeSet<&Person> = self
-            .requirements
-            .iter()
-            .flat_map(|requirement| requirement.by.persons())
-            .collect();
-        let would_help = |person: &&Person| {
-            let mut with_approval = self.approvers.clone();
-            for (_, approvers) in self
-                .requirements
-                .iter()
-                .zip(&mut with_approval)
-                .filter(|(requirement, _)| may_approve(ctx, requirement, person, &excluded))
-            {
-                approvers.insert((*person).clone());
-            }
-            match_slots(&self.slots(&with_approval))
-                .into_iter()
-                .flatten()
-                .count()
-                > filled
-        };
-        Ok(persons.into_iter().filter(would_help).cloned().collect())
-    }
 }
 
 /// Returns whether an approval by a person would count for a requirement.
-fn may_approve(
+pub(super) fn may_approve(
     ctx: &Context<'_>,
     requirement: &ApprovalRequirement,
     person: &Person,

@@ -54,6 +54,13 @@ impl ExcludedPersons {
         })
     }
 
+    /// Adds the person who is to start the deployment.
+    #[must_use]
+    pub fn with_starter(mut self, person: &Person) -> Self {
+        self.starters.insert(person.clone());
+        self
+    }
+
     /// Returns why a requirement excludes a person; `None` if it does not.
     pub fn refuse(&self, prevent_self: PreventSelf, person: &Person) -> Option<ApprovalRefusal> {
         let authored = self.authors.get(person);

@@ -120,7 +120,7 @@ fn seen_is_honest() {
         .unwrap()
         .seen
         .insert(parse("qa"), EntryId(oid(1)));
-    silent.fails(Rule::Chain, "leaves out qa");
+    silent.fails(Rule::Chain, "lacks qa");
     let mut blind = case();
     blind.facts.seen.remove("dev");
     blind.unknown(Rule::Chain, "dev");

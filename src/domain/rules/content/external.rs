@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::count::choose;
 use crate::domain::deploy_command::{DeployCommand, carries_out};
 use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind};
 use crate::domain::id::CommitId;
@@ -33,10 +34,7 @@ pub fn refuse_unmarked_record(
     } else {
         ("apply", "deploys", "deployed")
     };
-    let past = match changes.len() {
-        1 => "it was",
-        _ => "they were",
-    };
+    let past = choose(changes.len(), "it was", "they were");
     let why = format!(
         "git-deploy {act} {} itself (`{command}` in deploy.toml): add --external if {past} {verb} by hand",
         join_names(names()),

@@ -84,6 +84,18 @@ fn pretty(events: &[Vec<u8>]) -> String {
     events.iter().map(pretty).collect::<Vec<_>>().join("\n")
 }
 
+/// Names with commas stay apart.
+#[test]
+fn authors_are_one_per_line() {
+    let mut notice = full(NotifyEvent::Started, DeploymentKind::Deploy);
+    notice.authors = vec!["Doe, Jane".to_owned(), "Bob\nEve".to_owned()];
+    let variables = build_variables(&notice);
+    let authors = variables.iter().find(|(name, _)| *name == "DEPLOY_AUTHORS");
+    let lines: Vec<&str> = authors.unwrap().1.lines().collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!(lines[0], "Doe, Jane");
+}
+
 #[test]
 fn messages() {
     let rolled_back = full(NotifyEvent::RolledBack, DeploymentKind::Deploy);

@@ -17,6 +17,10 @@ const PIECE_BYTES: usize = 48;
 /// The same in base64 and hexadecimal digits. They can be shorter, since other output does not
 /// contain them by chance.
 const ENCODED_PIECE_BYTES: usize = 16;
+/// The longest text that is looked for in base64 of base64, which takes many forms.
+const MAX_TWICE_ENCODED: usize = 4096;
+/// How long programs make the lines of base64.
+const LINE_LENGTHS: [usize; 2] = [64, 76];
 /// How far pieces overlap. In base64, the characters at the ends of a piece also depend on up to
 /// two bytes around it.
 const OVERLAP_BYTES: usize = 4;
@@ -31,6 +35,7 @@ pub(super) struct Forms {
     pub base32: Vec<Form>,
     pub hex: Vec<Form>,
     pub dump: Vec<Form>,
+    pub numbers: Vec<Form>,
 }
 
 impl Forms {
@@ -49,6 +54,35 @@ impl Forms {
         }
     }
 
+    /// Adds base64 of base64, of a text in the middle of another one or, folded into lines, of a text
+    /// alone.
+    fn add_twice_encoded(&mut self, text: &[u8]) {
+        if text.len() > MAX_TWICE_ENCODED {
+            return;
+        }
+        let mut inner: Vec<Vec<u8>> = Vec::new();
+        for piece in split(text, ENCODED_PIECE_BYTES) {
+            inner.extend((0..3).map(|preceding| encode_inner_base64(preceding, piece)));
+        }
+        let whole = encode_inner_base64(0, text);
+        for length in LINE_LENGTHS {
+            let folded = whole.chunks(length).collect::<Vec<_>>().join(&b'\n');
+            let pieces = split(&folded, ENCODED_PIECE_BYTES).into_iter();
+            inner.extend(pieces.map(<[u8]>::to_vec));
+        }
+        // The alphabet for URLs.
+        let for_urls: Vec<Vec<u8>> = inner.iter().map(|text| to_url_alphabet(text)).collect();
+        inner.extend(for_urls);
+        inner.sort_unstable();
+        inner.dedup();
+        // A part that is short could be in other output by chance.
+        inner.retain(|text| text.len() >= MIN_PART_BYTES);
+        for text in inner {
+            let outer = (0..3).map(|preceding| encode_inner_base64(preceding, &text));
+            self.base64.extend(outer.map(Form::new));
+        }
+    }
+
     fn add_text(&mut self, text: &[u8]) {
         let unescaped = list_unescaped(text);
         if unescaped.is_empty() || text.len() <= 2 * PIECE_BYTES {
@@ -56,6 +90,7 @@ impl Forms {
             let spellings = list_spellings(text, unescaped.is_empty());
             self.plain.extend(spellings.into_iter().map(Form::new));
         }
+        self.add_twice_encoded(text);
         for form in unescaped {
             self.text.extend(split_form(&form));
         }
@@ -78,6 +113,7 @@ impl Forms {
             self.base32
                 .extend(base32.filter(is_long_enough).map(Form::new));
             if piece.len() >= MIN_PART_BYTES {
+                self.numbers.push(Form::new(piece.to_vec()));
                 self.hex.push(Form::new(encode_hex(piece)));
                 self.dump.extend(list_dumps(piece));
             }
@@ -208,6 +244,16 @@ fn encode_inner_base64(preceding: usize, plain: &[u8]) -> Vec<u8> {
     text.get(first..end).unwrap_or_default().as_bytes().to_vec()
 }
 
+/// Returns base64 in the alphabet for URLs.
+fn to_url_alphabet(base64: &[u8]) -> Vec<u8> {
+    let replace = |byte: &u8| match byte {
+        b'+' => b'-',
+        b'/' => b'_',
+        byte => *byte,
+    };
+    base64.iter().map(replace).collect()
+}
+
 /// Returns the base32 characters that depend only on the text, if it is part of a longer text.
 /// `preceding` is the number of bytes before the text modulo 5, because base32 encodes groups of
 /// five bytes.
@@ -256,4 +302,55 @@ fn list_dumps(text: &[u8]) -> Vec<Form> {
             end: Edge::Skipped,
         })
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+
+    use super::*;
+    use crate::run::process::Mask;
+
+    /// Folds a text into lines, as `base64` does.
+    fn fold(text: &str, length: usize) -> String {
+        let lines = text.as_bytes().chunks(length);
+        let lines = lines.map(|line| format!("{}\n", String::from_utf8_lossy(line)));
+        lines.collect()
+    }
+
+    /// A secret in base64 of base64 is not recoverable: alone, in the middle of another text, and folded
+    /// once or twice.
+    #[test]
+    fn base64_of_base64() {
+        let long = "-----BEGIN KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ+/Wzq0ov7fYyYm0nMZlm0n8rj/AEs8Gdq2\n-----END KEY-----\n";
+        for secret in [
+            "correct-horse",
+            "pa$$w\"rd;&<x>?~~~1",
+            long,
+            &long.repeat(3),
+        ] {
+            let mask = Mask::new([secret.as_bytes()]).unwrap();
+            for (before, after) in [("", ""), ("", "\n"), ("user:", "@host"), ("xy", "")] {
+                let text = format!("{before}{secret}{after}");
+                let inner = [STANDARD.encode(&text), URL_SAFE.encode(&text)];
+                let mut inner = inner.to_vec();
+                if before.is_empty() {
+                    inner.extend([64, 76].map(|length| fold(&STANDARD.encode(&text), length)));
+                }
+                for inner in inner {
+                    for outer in [STANDARD.encode(&inner), fold(&STANDARD.encode(&inner), 76)] {
+                        let shown = mask.mask_text(&format!("data: {outer} end"));
+                        assert!(shown.contains("***"), "{text:?}: {shown}");
+                        // Some characters at the ends also stand for what is around the secret.
+                        let left = shown.len() - "data: *** end".len();
+                        let around = 2 * (before.len() + after.len()) + 20;
+                        assert!(left <= around, "{text:?}, {left}: {shown}");
+                    }
+                }
+            }
+        }
+        let mask = Mask::new([&b"ab"[..]]).unwrap();
+        let other = STANDARD.encode(STANDARD.encode("abacus and cabbage"));
+        assert_eq!(mask.mask_text(&other), other);
+    }
 }

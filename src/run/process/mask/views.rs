@@ -7,6 +7,7 @@ use super::classes::{Class, classify_text};
 use super::escapes::{Decoder, Symbol, UNESCAPE, decode};
 use super::finder::{Finder, MaskError, Search};
 use super::forms::Forms;
+use super::numbers::Numbers;
 use super::quoted_printable::QuotedPrintable;
 
 /// The shortest first number of a line that is an offset in a dump.
@@ -22,6 +23,7 @@ pub(super) struct Finders {
     base32: Option<Finder>,
     hex: Option<Finder>,
     dump: Option<Finder>,
+    numbers: Option<Finder>,
 }
 
 impl Finders {
@@ -35,6 +37,7 @@ impl Finders {
             base32: Finder::new(forms.base32)?,
             hex: Finder::new(forms.hex)?,
             dump: Finder::new(forms.dump)?,
+            numbers: Finder::new(forms.numbers)?,
         };
         Ok(finders.plain.is_some().then_some(finders))
     }
@@ -57,6 +60,7 @@ pub(super) struct Views<'m> {
     hex: Option<Search<'m>>,
     dump_line: DumpLine,
     dump: Option<Search<'m>>,
+    numbers: Option<Numbers<'m>>,
 }
 
 impl<'m> Views<'m> {
@@ -75,6 +79,7 @@ impl<'m> Views<'m> {
             hex: search(&finders.hex),
             dump_line: DumpLine::default(),
             dump: search(&finders.dump),
+            numbers: finders.numbers.as_ref().map(Numbers::new),
         }
     }
 
@@ -90,6 +95,9 @@ impl<'m> Views<'m> {
             let mut output = |class, symbol: &Symbol| feed(quoted, class, symbol, found);
             self.unquote.push(symbol, &mut output);
             self.push_dump(&symbol, found);
+            if let Some(numbers) = &mut self.numbers {
+                numbers.push(*byte, symbol.start, found);
+            }
             if has_encoded {
                 self.push_encoded(symbol, found);
             }
@@ -113,6 +121,9 @@ impl<'m> Views<'m> {
     pub(super) fn finish(&mut self, found: &mut Vec<(u64, u64)>) {
         if let Some(zero) = self.hex_zero.take() {
             feed(&mut self.hex, Class::Kept(b'0'), &zero, found);
+        }
+        if let Some(numbers) = &mut self.numbers {
+            numbers.finish(self.position, found);
         }
         let quoted = &mut self.quoted;
         self.unquote
@@ -139,6 +150,7 @@ impl<'m> Views<'m> {
             .chain(decoders.map(Decoder::held_from))
             .chain([self.hex_zero.map(|zero| zero.start)])
             .chain([self.unquote.held_from()])
+            .chain([self.numbers.as_ref().and_then(Numbers::held_from)])
             .flatten()
             .fold(self.position, u64::min)
     }

@@ -20,7 +20,7 @@ pub(in crate::view::status) fn add_holds(
 ) {
     let holds = environment.holds.iter();
     let holds = holds.map(|it| {
-        let cause = (it.outcome, &it.rolled_back_by);
+        let cause = (it.outcome, it.cancelled, &it.rolled_back_by);
         (it, (it.commit, cause, it.superseded))
     });
     let (mut superseded, mut hidden) = (0_usize, 0_usize);
@@ -59,6 +59,10 @@ fn add_hold(table: &mut Table, environment: &EnvironmentStatus, held: &[&HeldCom
         (Some(person), _) if is_single => format!("{person} rolled it back"),
         (Some(person), _) => format!("{person} rolled them back"),
         (None, Outcome::RolledBack) => format!("{pronoun} failed and {was} rolled back"),
+        (None, _) if first.cancelled => {
+            let its = if is_single { "its" } else { "their" };
+            format!("{its} deployment was cancelled")
+        }
         (None, _) => format!("{pronoun} failed"),
     };
     let commit = first.commit.0.prefix(7);
