@@ -225,7 +225,7 @@ impl ChangeSearch<'_> {
         let mut not_in_effect = None;
         for (_, id) in matches {
             let effect = find_effect(self.history, component, running.0, id, Some(commit.0))?;
-            let is_in_effect = effect == Effect::InEffect;
+            let is_in_effect = effect == Effect::Kept;
             let picks = vec![CommitId(id)];
             let answer = answer_for_effect(repository, effect, MatchKind::Patch, picks)?;
             if is_in_effect {

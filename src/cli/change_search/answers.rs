@@ -49,7 +49,7 @@ pub(super) fn answer_for_effect(
         crate::git::Result::Ok(format!("{}{subject}", id.prefix(7)))
     };
     Ok(match effect {
-        Effect::InEffect => ComponentAnswer::Yes { kind, cherry_picks },
+        Effect::Kept => ComponentAnswer::Yes { kind, cherry_picks },
         Effect::Unknown(reason) => ComponentAnswer::cannot_tell(reason),
         Effect::Reverted(id) => ComponentAnswer::No {
             reason: format!("reverted by {}", describe(id)?),

@@ -92,7 +92,7 @@ impl<'a> CodeHistory<'a> {
         let wanted = repository.read_commit(commit)?;
         let files = list_files(&wanted)?;
         // All of them change the same files. Deep paths are those that the fewest commits change.
-        let depth = |path: &Vec<u8>| path.iter().filter(|byte| **byte == b'/').count();
+        let depth = |path: &Vec<u8>| path.split(|byte| *byte == b'/').count();
         let Some(file) = files.iter().max_by_key(|path| (depth(path), path.len())) else {
             return Ok(CommitsAhead::default());
         };

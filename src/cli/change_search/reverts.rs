@@ -26,7 +26,7 @@ const MAX_EXAMINED: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Effect {
     /// No commit reverts it.
-    InEffect,
+    Kept,
     /// A commit may revert it: its message says so, but it does not make exactly the inverse change.
     PossiblyReverted(Oid),
     /// It is unknown, for this reason.
@@ -52,7 +52,7 @@ impl Effect {
     /// Returns how much the effect says against the change.
     fn rank(&self) -> u8 {
         match self {
-            Self::InEffect => 0,
+            Self::Kept => 0,
             Self::PossiblyReverted(_) => 1,
             Self::Unknown(_) => 2,
             Self::Reverted(_) => 3,
@@ -71,7 +71,7 @@ pub(super) fn find_effect(
 ) -> Result<Effect> {
     let mut declared = history.list_declared_reverts(running, commit)?;
     if declared.is_empty() {
-        return Ok(Effect::InEffect);
+        return Ok(Effect::Kept);
     }
     let parents = history.repository.read_commit(commit)?.parents;
     if let [first, _, ..] = parents.as_slice() {
@@ -102,7 +102,7 @@ impl RevertSearch<'_, '_> {
             return Ok(Effect::Reverted(commit));
         }
         let mut effect = self.find_by_declared(commit, searched)?;
-        if effect == Effect::InEffect {
+        if effect == Effect::Kept {
             effect = self.find_by_brought_commits(commit)?;
         }
         self.examining.borrow_mut().remove(&commit);
@@ -113,7 +113,7 @@ impl RevertSearch<'_, '_> {
     fn find_by_declared(&self, commit: Oid, searched: Option<Oid>) -> Result<Effect> {
         let named = self.declared.iter().map(|it| &it.reverted.commit);
         self.history.compute_patch_ids(named.chain([&commit]))?;
-        let mut effect = Effect::InEffect;
+        let mut effect = Effect::Kept;
         for revert in &*self.declared {
             if effect.rank() == Effect::Reverted(commit).rank() {
                 break;
@@ -157,25 +157,25 @@ impl RevertSearch<'_, '_> {
         let component = is_changed.then_some(self.component);
         let files = history.list_files_of(revert.reverted, component)?;
         if files.is_empty() {
-            return Ok(Effect::InEffect);
+            return Ok(Effect::Kept);
         }
         let change = Change::of(&history.repository.read_commit(id)?);
         let is_inverse = history
             .repository
             .is_inverse(revert.reverted, change, &files)?;
         if !is_inverse && is_changed && !history.changes(id, self.component)? {
-            return Ok(Effect::InEffect);
+            return Ok(Effect::Kept);
         }
         let effect = match self.find(id, None)? {
-            Effect::InEffect if is_inverse => Effect::Reverted(id),
-            Effect::InEffect => Effect::PossiblyReverted(id),
+            Effect::Kept if is_inverse => Effect::Reverted(id),
+            Effect::Kept => Effect::PossiblyReverted(id),
             Effect::PossiblyReverted(other) => Effect::Unknown(format!(
                 "{} reverts it, and {} may revert that",
                 id.prefix(7),
                 other.prefix(7)
             )),
             Effect::Unknown(reason) => Effect::Unknown(reason),
-            Effect::Reverted(_) => return Ok(Effect::InEffect),
+            Effect::Reverted(_) => return Ok(Effect::Kept),
         };
         self.examine_repetitions(revert, commit, effect)
     }
@@ -195,7 +195,7 @@ impl RevertSearch<'_, '_> {
                     continue;
                 }
                 effect = match self.find(repetition, None)? {
-                    Effect::InEffect => return Ok(Effect::InEffect),
+                    Effect::Kept => return Ok(Effect::Kept),
                     Effect::Reverted(_) => effect,
                     Effect::PossiblyReverted(other) => Effect::Unknown(format!(
                         "{} makes it again after its revert, and {} may revert that",
@@ -233,7 +233,7 @@ impl RevertSearch<'_, '_> {
         let (history, repository) = (self.history, self.history.repository);
         let parents = repository.read_commit(merge)?.parents;
         let [first, _, ..] = parents.as_slice() else {
-            return Ok(Effect::InEffect);
+            return Ok(Effect::Kept);
         };
         let is_changed = history.changes(merge, self.component)?;
         let brought = repository.commits_ahead(merge, &[*first], SEARCH_LIMIT)?;
@@ -249,7 +249,7 @@ impl RevertSearch<'_, '_> {
                 Some(found) if found.rank() <= effect.rank() => found,
                 _ => effect,
             });
-            if found == Some(Effect::InEffect) {
+            if found == Some(Effect::Kept) {
                 break;
             }
         }
@@ -257,7 +257,7 @@ impl RevertSearch<'_, '_> {
             Some(Effect::Reverted(_)) if brought.is_truncated => Effect::Unknown(format!(
                 "the merge brought more than {SEARCH_LIMIT} commits"
             )),
-            found => found.unwrap_or(Effect::InEffect),
+            found => found.unwrap_or(Effect::Kept),
         })
     }
 }
