@@ -5,13 +5,16 @@
 //! "cannot tell".
 
 mod answers;
+mod code_history;
 mod reverts;
 mod running;
 mod search_target;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use answers::answer_for_missing;
+use answers::{answer_for_effect, answer_for_missing};
+pub(super) use code_history::CodeHistory;
+use reverts::{Effect, find_effect};
 use search_target::{SEARCH_LIMIT, SearchTarget};
 
 use crate::cli::read_context::EnvironmentSnapshot;
@@ -19,8 +22,8 @@ use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::id::{CommitId, Content, Oid};
 use crate::domain::name::ComponentName;
-use crate::git::{Commit, Error};
-use crate::ledger::facts::{FactGatherer, PathCommits};
+use crate::git::Error;
+use crate::ledger::facts::FactGatherer;
 use crate::run::new_commits::read_subject;
 use crate::view::contains::{ComponentAnswer, ComponentContainment, MatchKind};
 
@@ -29,10 +32,7 @@ pub(super) struct ChangeSearch<'a> {
     workspace: &'a Workspace,
     snapshot: &'a EnvironmentSnapshot<'a>,
     gatherer: &'a FactGatherer<'a>,
-    path_commits: PathCommits<'a>,
-    /// The patch ids computed so far, by commit, because several components search the same
-    /// commits. `None` for a commit that changes nothing.
-    patch_ids: HashMap<Oid, Option<String>>,
+    history: &'a CodeHistory<'a>,
 }
 
 /// The version of a component that an environment runs.
@@ -42,35 +42,19 @@ pub(super) struct RunningVersion {
     pub content: Option<Content>,
 }
 
-/// Whether to skip merge commits.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Merges {
-    Include,
-    Skip,
-}
-
-impl SearchTarget {
-    fn commit(self) -> CommitId {
-        match self {
-            Self::Change(commit) | Self::All(commit) => commit,
-        }
-    }
-}
-
 impl<'a> ChangeSearch<'a> {
     /// Creates a search in an environment.
     pub fn new(
         workspace: &'a Workspace,
         snapshot: &'a EnvironmentSnapshot<'a>,
         gatherer: &'a FactGatherer<'a>,
+        history: &'a CodeHistory<'a>,
     ) -> Self {
-        let path_commits = PathCommits::new(&workspace.repository, &workspace.policy, SEARCH_LIMIT);
         Self {
             workspace,
             snapshot,
             gatherer,
-            path_commits,
-            patch_ids: HashMap::new(),
+            history,
         }
     }
 }
@@ -79,7 +63,7 @@ impl ChangeSearch<'_> {
     /// Searches every affected component. Also returns the subject of the commit, if `revision`
     /// names one.
     pub fn find_all(
-        mut self,
+        self,
         revision: &str,
         only: &[ComponentName],
     ) -> Result<(Option<String>, Vec<ComponentContainment>), CliError> {
@@ -110,7 +94,7 @@ impl ChangeSearch<'_> {
     /// component.
     ///
     /// If `revision` names an environment, looks for everything that it runs. If it names a commit,
-    /// looks for that commit's change in the components that it touches, or if it touches none, in
+    /// looks for that commit's change in the components that it changes, or if it changes none, in
     /// every component that the commit has or that runs.
     fn find_targets(
         &self,
@@ -127,16 +111,14 @@ impl ChangeSearch<'_> {
         }
         let commit = self.workspace.resolve_commit(revision)?;
         let cannot_read = || format!("cannot read what {} changes", commit.short());
-        let mut touched = BTreeMap::new();
-        for component in self.workspace.policy.component_names() {
-            if self
-                .path_commits
-                .touches(commit, &component)
-                .context(ErrorKind::CannotTell, cannot_read())?
-            {
-                touched.insert(component, SearchTarget::Change(commit));
-            }
-        }
+        let changed = self
+            .history
+            .find_changed_components(commit)
+            .context(ErrorKind::CannotTell, cannot_read())?
+            .into_iter();
+        let mut touched: BTreeMap<_, _> = changed
+            .map(|component| (component, SearchTarget::Change(commit)))
+            .collect();
         if touched.is_empty() {
             let components = self.list_concerned(commit).into_iter();
             touched.extend(components.map(|component| (component, SearchTarget::Change(commit))));
@@ -166,7 +148,7 @@ impl ChangeSearch<'_> {
 
     /// Searches one component for the change that a commit makes.
     pub fn find_change(
-        &mut self,
+        &self,
         component: &ComponentName,
         commit: CommitId,
     ) -> Result<ComponentAnswer, CliError> {
@@ -176,12 +158,12 @@ impl ChangeSearch<'_> {
     /// Searches one component: first compares contents, which is fast, and then searches the
     /// history.
     fn find(
-        &mut self,
+        &self,
         component: &ComponentName,
         target: SearchTarget,
     ) -> Result<ComponentAnswer, CliError> {
         let state = self.snapshot.state();
-        let cannot_tell = |reason: String| Ok(ComponentAnswer::CannotTell { reason });
+        let cannot_tell = |reason: String| Ok(ComponentAnswer::cannot_tell(reason));
         if state.unknown_since(component).is_some() {
             return cannot_tell(format!(
                 "the running version in {} is unknown",
@@ -211,7 +193,11 @@ impl ChangeSearch<'_> {
                 cherry_picks: Vec::new(),
             });
         }
-        match self.search_history(component, target, running.commit) {
+        let found = match target {
+            SearchTarget::Change(commit) => self.search_change(component, commit, running.commit),
+            SearchTarget::All(commit) => self.search_all(component, commit, running.commit),
+        };
+        match found {
             Ok(answer) => Ok(answer),
             Err(Error::Shallow | Error::Missing(_)) => cannot_tell(
                 "part of the history in between is missing: git fetch --unshallow, or git fetch"
@@ -226,162 +212,123 @@ impl ChangeSearch<'_> {
         }
     }
 
-    /// Searches the history for a component whose content differs.
-    fn search_history(
-        &mut self,
+    /// Searches the history for a single change in a component whose content differs.
+    fn search_change(
+        &self,
         component: &ComponentName,
-        target: SearchTarget,
+        commit: CommitId,
         running: CommitId,
     ) -> crate::git::Result<ComponentAnswer> {
         let repository = &self.workspace.repository;
-        let commit = target.commit();
         if repository.is_ancestor(commit.0, running.0)? {
-            let reverted = match target {
-                SearchTarget::Change(commit) => {
-                    self.find_revert(component, running, commit, commit)?
-                }
-                SearchTarget::All(_) => None,
-            };
-            return Ok(reverted.unwrap_or(ComponentAnswer::Yes {
-                kind: MatchKind::History,
-                cherry_picks: Vec::new(),
-            }));
+            let effect = find_effect(self.history, component, running.0, commit.0, None)?;
+            return answer_for_effect(repository, effect, MatchKind::History, Vec::new());
         }
-        let needed = self.list_needed_commits(component, target, running)?;
-        let deployed = self.path_commits.touching(component, running, commit)?;
-        let matches = self.match_changes(&needed, &deployed.commits)?;
-        let missing: Vec<Oid> = needed
-            .iter()
-            .filter(|id| !matches.contains_key(*id))
-            .copied()
-            .collect();
-        if let (SearchTarget::Change(commit), Some(equivalent)) = (target, matches.get(&commit.0))
-            && let Some(reverted) =
-                self.find_revert(component, running, commit, CommitId(*equivalent))?
-        {
-            return Ok(reverted);
+        let same = self
+            .history
+            .find_same_change(commit.0, component, running.0, commit.0)?;
+        // Prefers the original commit to a merge that brought it.
+        let mut matches = Vec::new();
+        for id in same.commits.into_iter().rev() {
+            matches.push((repository.read_commit(id)?.parents.len() > 1, id));
         }
-        if missing.is_empty() {
-            let kind = if needed.is_empty() {
-                MatchKind::History
-            } else {
-                MatchKind::Patch
-            };
-            return Ok(ComponentAnswer::Yes {
-                kind,
-                cherry_picks: matches.into_values().map(CommitId).collect(),
-            });
-        }
-        Ok(answer_for_missing(
-            target,
-            running,
-            &missing,
-            deployed.is_truncated,
-        ))
-    }
-
-    /// Returns the commits whose changes the running commit must have, newest first.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the history cannot be read, or if there are too many such commits.
-    fn list_needed_commits(
-        &self,
-        component: &ComponentName,
-        target: SearchTarget,
-        running: CommitId,
-    ) -> crate::git::Result<Vec<Oid>> {
-        match target {
-            SearchTarget::Change(commit) => Ok(vec![commit.0]),
-            SearchTarget::All(commit) => {
-                let ahead = self.path_commits.touching(component, commit, running)?;
-                if ahead.is_truncated {
-                    return Err(Error::LimitExceeded {
-                        what: "the number of commits to look for".to_owned(),
-                        limit: SEARCH_LIMIT as u64,
-                    });
-                }
-                Ok(ahead.commits)
+        matches.sort_by_key(|(is_merge, _)| *is_merge);
+        let mut not_in_effect = None;
+        for (_, id) in matches {
+            let effect = find_effect(self.history, component, running.0, id, Some(commit.0))?;
+            let is_in_effect = effect == Effect::Kept;
+            let picks = vec![CommitId(id)];
+            let answer = answer_for_effect(repository, effect, MatchKind::Patch, picks)?;
+            if is_in_effect {
+                return Ok(answer);
+            }
+            // A "no" needs that all of them are reverted.
+            let is_unclear = matches!(answer, ComponentAnswer::CannotTell { .. });
+            if is_unclear || not_in_effect.is_none() {
+                not_in_effect = Some(answer);
             }
         }
+        let is_truncated = same.is_truncated;
+        Ok(not_in_effect.filter(|_| !is_truncated).unwrap_or_else(|| {
+            let target = SearchTarget::Change(commit);
+            answer_for_missing(target, running, &[commit.0], is_truncated)
+        }))
     }
 
-    /// Returns the answer if a later commit in the running history reverts a change. `searched` is the
-    /// commit that the user named, and `deployed` the commit in the running history that makes the same
-    /// change.
-    fn find_revert(
+    /// Searches the history for everything in the history of a commit, in a component whose content
+    /// differs.
+    fn search_all(
         &self,
         component: &ComponentName,
+        commit: CommitId,
         running: CommitId,
-        searched: CommitId,
-        deployed: CommitId,
-    ) -> crate::git::Result<Option<ComponentAnswer>> {
-        let repository = &self.workspace.repository;
-        let later = |since: Oid| {
-            let since = CommitId(since);
-            Ok(self
-                .path_commits
-                .touching(component, running, since)?
-                .commits)
+    ) -> crate::git::Result<ComponentAnswer> {
+        let (history, repository) = (self.history, &self.workspace.repository);
+        if repository.is_ancestor(commit.0, running.0)? {
+            return Ok(ComponentAnswer::Yes {
+                kind: MatchKind::History,
+                cherry_picks: Vec::new(),
+            });
+        }
+        let needed = history.list_touching_commits(component, commit, running)?;
+        if needed.is_truncated {
+            return Err(Error::LimitExceeded {
+                what: "the number of commits to look for".to_owned(),
+                limit: SEARCH_LIMIT as u64,
+            });
+        }
+        let deployed = history.list_touching_commits(component, running, commit)?;
+        let mut is_truncated = false;
+        let mut matches = self.match_changes(&needed.commits, &deployed.commits)?;
+        let mut missing = needed.commits;
+        missing.retain(|id| !matches.contains_key(id));
+        // Almost all equal commits are equal as a whole. Others are the equal of a merge, or equal only
+        // in this component, so the newest missing commit is looked for by itself.
+        while let Some(newest) = missing.first().copied() {
+            let same = history.find_same_change(newest, component, running.0, commit.0)?;
+            is_truncated = same.is_truncated;
+            let Some(equivalent) = same.commits.last() else {
+                break;
+            };
+            matches.insert(newest, *equivalent);
+            missing.remove(0);
+        }
+        if !missing.is_empty() {
+            let target = SearchTarget::All(commit);
+            return Ok(answer_for_missing(target, running, &missing, is_truncated));
+        }
+        let kind = if matches.is_empty() {
+            MatchKind::History
+        } else {
+            MatchKind::Patch
         };
-        let history = reverts::RevertSearch {
-            repository,
-            running: running.0,
-            later: &later,
-        };
-        let revert = history.find(&[searched.0, deployed.0])?;
-        let Some(revert) = revert else {
-            return Ok(None);
-        };
-        let subject = read_subject(&repository.read_commit(revert)?);
-        let subject = subject.map_or_else(String::new, |it| format!(" \"{it}\""));
-        Ok(Some(ComponentAnswer::No {
-            reason: format!("reverted by {}{subject}", revert.prefix(7)),
-            reverted_by: Some(CommitId(revert)),
-        }))
+        Ok(ComponentAnswer::Yes {
+            kind,
+            cherry_picks: matches.into_values().map(CommitId).collect(),
+        })
     }
 
     /// Maps needed commits to deployed commits that make the same change. Leaves out needed
     /// commits without such a match.
     fn match_changes(
-        &mut self,
+        &self,
         needed: &[Oid],
         deployed: &[Oid],
     ) -> crate::git::Result<BTreeMap<Oid, Oid>> {
         if needed.is_empty() || deployed.is_empty() {
             return Ok(BTreeMap::new());
         }
-        self.compute_patch_ids(needed, Merges::Include)?;
-        // The commits that a merge brought in are in the list individually.
-        self.compute_patch_ids(deployed, Merges::Skip)?;
-        let patch_id = |id: &Oid| self.patch_ids.get(id)?.as_deref();
-        let by_patch: HashMap<&str, Oid> = deployed
+        self.history
+            .compute_patch_ids(needed.iter().chain(deployed))?;
+        let by_patch: HashMap<String, Oid> = deployed
             .iter()
-            .filter_map(|id| Some((patch_id(id)?, *id)))
+            .filter_map(|id| Some((self.history.patch_id(*id)?, *id)))
             .collect();
+        let find_match = |id: &Oid| by_patch.get(&self.history.patch_id(*id)?).copied();
         Ok(needed
             .iter()
-            .filter_map(|id| Some((*id, *by_patch.get(patch_id(id)?)?)))
+            .filter_map(|id| Some((*id, find_match(id)?)))
             .collect())
-    }
-
-    /// Computes the missing patch ids of commits.
-    fn compute_patch_ids(&mut self, ids: &[Oid], merges: Merges) -> crate::git::Result<()> {
-        let repository = &self.workspace.repository;
-        let mut commits: Vec<Commit> = Vec::new();
-        for id in ids.iter().filter(|id| !self.patch_ids.contains_key(*id)) {
-            let commit = repository.read_commit(*id)?;
-            if merges == Merges::Include || commit.parents.len() <= 1 {
-                commits.push(commit);
-            }
-        }
-        let mut patch_ids = repository.patch_ids(&commits)?;
-        self.patch_ids.extend(
-            commits
-                .iter()
-                .map(|commit| (commit.id, patch_ids.remove(&commit.id))),
-        );
-        Ok(())
     }
 }
 

@@ -132,13 +132,13 @@ impl Repository {
 
     /// Parses a full object id. It always means that object, whatever refs have the same name; git
     /// agrees, but gix does so only if the object exists here.
-    fn parse_full_id(&self, name: &str) -> Option<Oid> {
+    pub(super) fn parse_full_id(&self, name: &str) -> Option<Oid> {
         let id = gix::ObjectId::from_hex(name.as_bytes()).ok()?;
         (id.kind() == self.gix.object_hash()).then(|| from_gix(&id))
     }
 
     /// Returns the only object whose id begins with this prefix.
-    fn resolve_abbreviated_id(&self, name: &str) -> Option<Oid> {
+    pub(super) fn resolve_abbreviated_id(&self, name: &str) -> Option<Oid> {
         let prefix = gix::hash::Prefix::from_hex(name).ok()?;
         let result = self.gix.objects.lookup_prefix(prefix, None).ok()??;
         result.ok().map(|id| from_gix(&id))

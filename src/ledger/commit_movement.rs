@@ -155,7 +155,7 @@ impl MovementReader<'_> {
         commit: CommitId,
     ) -> Result<Option<MovementKind>> {
         let MovedCommits::Listed { brought, taken_out } = &movement.commits else {
-            return self.kind_of_unlisted(statement, movement, commit);
+            return self.kind_by_ancestry(statement, movement, commit);
         };
         if movement.to == commit || brought.contains(&commit) {
             return Ok(Some(MovementKind::Brought));
@@ -165,8 +165,9 @@ impl MovementReader<'_> {
             .then_some(MovementKind::TakenOut))
     }
 
-    /// Returns the same as [`Self::kind_of`] for a movement that has too many commits to list.
-    fn kind_of_unlisted(
+    /// Returns the same as [`Self::kind_of`] for a commit that the movement does not list, because it
+    /// has too many commits, or because the commit does not touch the component.
+    pub fn kind_by_ancestry(
         &self,
         statement: &Statement,
         movement: &CommitMovement,

@@ -92,6 +92,10 @@ pub enum ComponentAnswer {
     CannotTell {
         /// The reason, in a sentence.
         reason: String,
+        /// The deployed commit whose message says that it reverts it, but which does not make exactly
+        /// the inverse change.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        possibly_reverted_by: Option<CommitId>,
     },
 }
 
@@ -113,6 +117,14 @@ impl ComponentAnswer {
         Self::No {
             reason,
             reverted_by: None,
+        }
+    }
+
+    /// Creates the answer if something needed for it is missing.
+    pub fn cannot_tell(reason: String) -> Self {
+        Self::CannotTell {
+            reason,
+            possibly_reverted_by: None,
         }
     }
 
@@ -186,7 +198,7 @@ fn render_environment(
             (Mark::Yes, describe_match(it, *kind, cherry_picks))
         }
         ComponentAnswer::No { reason, .. } => (Mark::No, sanitize(reason)),
-        ComponentAnswer::CannotTell { reason } => (Mark::Unknown, sanitize(reason)),
+        ComponentAnswer::CannotTell { reason, .. } => (Mark::Unknown, sanitize(reason)),
     };
     let rows = grouping::group_with_labels(
         contains

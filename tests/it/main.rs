@@ -17,6 +17,7 @@ mod broken_refs;
 mod ci_recipes;
 mod cli;
 mod commit_stories;
+mod contains_merges;
 mod contains_reverts;
 mod corruptions;
 mod decisions;

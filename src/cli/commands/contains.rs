@@ -1,7 +1,7 @@
 //! `git deploy contains`: checks whether a change is deployed to one or several environments.
 
 use crate::cli::args::environment::find_environments_and_revision;
-use crate::cli::change_search::ChangeSearch;
+use crate::cli::change_search::{ChangeSearch, CodeHistory};
 use crate::cli::read_context;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui};
@@ -10,10 +10,16 @@ use crate::view::contains::{self, ContainmentAnswer, ContainmentReport, Environm
 
 /// Check whether a change is deployed, including cherry-picks
 ///
-/// Finds a change by history, by content, or as another commit that makes the same change. A change
-/// that a later commit reverts is not deployed. If REV names an environment, checks whether the other
-/// environments have everything that it runs. Exits with 0 if all of it is deployed to every
-/// environment, 1 if not, 3 if that cannot be determined.
+/// Finds a change by history, by content, or as another commit that makes the same change. Looks in
+/// the components that the commit changes (a merge: those that differ from its first parent), or if it
+/// changes none, in all. A change that a later commit reverts is not deployed. A revert names the commit,
+/// or a merge that brought it, in the words of `git revert`, and makes the inverse change; if it makes
+/// another one, the answer is "cannot tell". If REV names an environment, checks whether the other
+/// environments have everything that it runs.
+///
+/// The answer is also "cannot tell" if more than 2,000 deployed commits could make the same change: those
+/// that change the same file, or for an environment, the same component. Exits with 0 if all of it is
+/// deployed to every environment, 1 if not, 3 if that cannot be determined.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -50,13 +56,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     let problems = read_context::report_problems(&workspace, ui)?;
     let (names, revision) = find_environments_and_revision(&workspace, &args.words)?;
-    let gatherer = workspace.gatherer();
+    let (gatherer, history) = (workspace.gatherer(), CodeHistory::new(&workspace));
     let (mut environments, mut subject) = (Vec::new(), None);
     let mut lacks_entries = false;
     for name in names {
         let snapshot = read_context::read_environment(&workspace, name.as_str())?;
         lacks_entries |= problems.ledgers.contains(snapshot.env.ledger());
-        let search = ChangeSearch::new(&workspace, &snapshot, &gatherer);
+        let search = ChangeSearch::new(&workspace, &snapshot, &gatherer, &history);
         let (found_subject, components) = search.find_all(revision, &args.components)?;
         subject = found_subject;
         environments.push(EnvironmentContainment::new(name, components));

@@ -14,6 +14,7 @@ use evidence::summarize_evidence;
 use inclusion::{Inclusion, InclusionFinder};
 use next_step::PromotionProgress;
 
+use crate::cli::change_search::CodeHistory;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::run_details::mark_wrapped;
 use crate::cli::workspace::Workspace;
@@ -24,7 +25,6 @@ use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::rules::SKEW;
 use crate::ledger::deployment_history::read_recent_histories;
-use crate::ledger::facts::PathCommits;
 use crate::view::deployment_details::DeploymentDetails;
 use crate::view::show::{
     self, CommitReport, EnvironmentRow, EvidenceRow, IncludedWith, RunRow, RunState,
@@ -63,15 +63,23 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .repository
         .read_commit(id.0)
         .context(ErrorKind::CannotTell, "cannot read the commit")?;
-    let gatherer = workspace.gatherer();
+    let (gatherer, history) = (workspace.gatherer(), CodeHistory::new(&workspace));
+    let changed_components = history.find_changed_components(id).context(
+        ErrorKind::CannotTell,
+        format!("cannot read what {} changes", id.short()),
+    )?;
     let reader = CommitReader {
         workspace: &workspace,
         gatherer: &gatherer,
         commit: id,
         commit_time: commit.committer_time,
-        is_merge: commit.parents.len() > 1,
-        path_commits: PathCommits::new(&workspace.repository, &workspace.policy, 0),
-        inclusion_finder: InclusionFinder::new(&workspace.repository, id),
+        inclusion_finder: InclusionFinder::new(
+            &workspace.repository,
+            id,
+            !changed_components.is_empty(),
+        ),
+        changed_components,
+        history: &history,
     };
     let report = CommitReport {
         commit: id,
@@ -167,17 +175,14 @@ impl CommitReader<'_> {
         Ok(runs)
     }
 
-    /// Returns the run of a commit that contains this one, in the history of a component that this
-    /// commit touches.
+    /// Returns the run of a commit that contains this one, in the history of a component in which this
+    /// commit is searched.
     fn find_containing_run(
         &self,
         component: &ComponentName,
         history: &History<'_>,
     ) -> crate::git::Result<Option<RunRow>> {
-        // A merge can change a component and yet have the same files of it as one of its parents.
-        let touches_component =
-            || Ok(self.is_merge || self.path_commits.touches(self.commit, component)?);
-        if history.run_periods.is_empty() || !touches_component()? {
+        if history.run_periods.is_empty() || !self.is_searched(component) {
             return Ok(None);
         }
         let content = self

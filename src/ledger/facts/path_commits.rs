@@ -27,6 +27,8 @@ pub struct PathCommits<'a> {
     ahead: RefCell<HashMap<(CommitId, CommitId), Rc<CommitsAhead>>>,
     /// For each commit, whether it touches each component.
     touched: RefCell<HashMap<CommitId, Rc<[bool]>>>,
+    /// For each commit, whether each component differs from its first parent.
+    brought: RefCell<HashMap<CommitId, Rc<[bool]>>>,
     /// For each pair of commits, whether each component differs between them.
     differing: RefCell<HashMap<CommitPair, Rc<[bool]>>>,
 }
@@ -42,6 +44,7 @@ impl<'a> PathCommits<'a> {
             change_finder,
             ahead: RefCell::default(),
             touched: RefCell::default(),
+            brought: RefCell::default(),
             differing: RefCell::default(),
         }
     }
@@ -131,6 +134,21 @@ impl<'a> PathCommits<'a> {
         let touches = by_component.get(index).copied().unwrap_or_default();
         self.touched.borrow_mut().insert(commit, by_component);
         Ok(touches)
+    }
+
+    /// Returns whether a commit brings a change of a component to its first parent. For a commit that
+    /// is no merge, that is the same as [`PathCommits::touches`].
+    pub fn brings(&self, commit: CommitId, component: &ComponentName) -> Result<bool> {
+        let Some(index) = self.component_index(component) else {
+            return Ok(false);
+        };
+        if let Some(cached) = self.brought.borrow().get(&commit) {
+            return Ok(cached.get(index).copied().unwrap_or_default());
+        }
+        let by_component: Rc<[bool]> = self.change_finder.find_since_first_parent(commit.0)?.into();
+        let brings = by_component.get(index).copied().unwrap_or_default();
+        self.brought.borrow_mut().insert(commit, by_component);
+        Ok(brings)
     }
 
     /// Returns the index of a component in the result of [`PathCommits::find_touched`].

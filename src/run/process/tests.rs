@@ -167,7 +167,7 @@ fn a_cancelled_command_finishes_its_work() {
     let worker = "worker() { trap '' INT; touch begun; until test -e asked; do sleep 0.05; done; sleep 0.3; echo complete > state; }; touch lock; ";
     for script in [
         // The leader waits for its worker, then releases the lock.
-        "worker & trap 'wait; rm lock; exit 1' INT; while :; do wait; done",
+        "trap 'wait; rm lock; exit 1' INT; worker & while :; do wait; done",
         // The leader dies at once, and the worker releases the lock.
         "(worker; rm lock) & while :; do wait; done",
         // The worker is reparented before the cancellation.

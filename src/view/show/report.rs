@@ -73,7 +73,7 @@ pub struct RunRow {
     /// The commit that was deployed and contains this one, unless it was deployed itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub with: Option<IncludedWith>,
-    /// The commit of the running history that reverts it, if one does.
+    /// The commit of the running history that reverts it or says so, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reverted_by: Option<CommitId>,
     /// When it began; for a failed attempt, when it ended.
@@ -111,6 +111,9 @@ pub enum RunState {
     Ran,
     /// It is in the history of the running commit, and a later commit there reverts it.
     Reverted,
+    /// It is in the history of the running commit, and the message of a later commit there says that it
+    /// reverts it, but that commit does not make exactly the inverse change.
+    PossiblyReverted,
     /// It is being deployed.
     Deploying,
     /// It failed, and the running version is unknown.

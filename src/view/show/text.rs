@@ -251,6 +251,14 @@ fn describe_run(run: &RunRow, clock: &dyn Fn(Time) -> String) -> (Mark, String) 
             let by = by.map_or_else(String::new, |commit| format!(" by {}", commit.0.prefix(7)));
             (Mark::No, format!("reverted{by}; came{with} {from}"))
         }
+        RunState::PossiblyReverted => {
+            let by = run.reverted_by.map(|it| it.0.prefix(7));
+            let by = by.unwrap_or_default();
+            (
+                Mark::Unknown,
+                format!("runs{with} since {from}, but {by} says that it reverts it"),
+            )
+        }
         RunState::Deploying => (Mark::Live, format!("being deployed since {from}")),
         RunState::Failed => (Mark::No, format!("failed {from}")),
         RunState::RolledBack => (Mark::No, format!("failed {from}, rolled back")),

@@ -1,11 +1,9 @@
 //! Compares what the ledgers say about a commit with what each environment runs now.
 
-use std::collections::BTreeSet;
-
 use super::commit_reader::CommitReader;
+use crate::cli::CliError;
 use crate::cli::change_search::ChangeSearch;
 use crate::cli::read_context::EnvironmentSnapshot;
-use crate::cli::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::entry::VerificationResult;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
@@ -22,11 +20,9 @@ impl CommitReader<'_> {
         snapshot: &EnvironmentSnapshot<'_>,
         runs: &mut Vec<RunRow>,
     ) -> Result<bool, CliError> {
-        let mut search = ChangeSearch::new(self.workspace, snapshot, self.gatherer);
+        let search = ChangeSearch::new(self.workspace, snapshot, self.gatherer, self.history);
         let mut is_missing = false;
-        let searched = self.find_searched_components(snapshot)?;
         for component in self.workspace.policy.component_names() {
-            let touches = searched.contains(&component);
             let is_deploying = runs
                 .iter()
                 .any(|run| run.component == component && run.state == RunState::Deploying);
@@ -34,7 +30,10 @@ impl CommitReader<'_> {
             if is_deploying {
                 continue;
             }
-            if !touches {
+            // A commit that changes no component is searched in those that run.
+            if !self.is_searched(&component)
+                || self.changed_components.is_empty() && running.is_none()
+            {
                 self.mark_superseded(snapshot, &component, running, runs);
                 continue;
             }
@@ -42,11 +41,21 @@ impl CommitReader<'_> {
                 (ComponentAnswer::Yes { kind, .. }, Some(running)) => {
                     self.mark_running(snapshot, &component, running, kind, runs);
                 }
+                (
+                    ComponentAnswer::CannotTell {
+                        possibly_reverted_by: Some(revert),
+                        ..
+                    },
+                    Some(running),
+                ) => {
+                    self.mark_running(snapshot, &component, running, MatchKind::History, runs);
+                    mark_reverted(&component, RunState::PossiblyReverted, revert, runs);
+                }
                 (ComponentAnswer::No { reverted_by, .. }, running) => {
                     is_missing = true;
                     if let Some((revert, running)) = reverted_by.zip(running) {
                         self.mark_running(snapshot, &component, running, MatchKind::History, runs);
-                        mark_reverted(&component, revert, runs);
+                        mark_reverted(&component, RunState::Reverted, revert, runs);
                     } else {
                         mark_ended(snapshot, &component, runs);
                     }
@@ -55,29 +64,6 @@ impl CommitReader<'_> {
             }
         }
         Ok(is_missing)
-    }
-
-    /// Returns the components in which the commit is searched: those that it touches, or if it touches
-    /// none, those that run.
-    fn find_searched_components(
-        &self,
-        snapshot: &EnvironmentSnapshot<'_>,
-    ) -> Result<BTreeSet<ComponentName>, CliError> {
-        let mut searched = BTreeSet::new();
-        for component in self.workspace.policy.component_names() {
-            let touches = self.path_commits.touches(self.commit, &component);
-            let touches = touches.context(
-                ErrorKind::CannotTell,
-                format!("cannot read what {} changes", self.commit.short()),
-            )?;
-            if touches {
-                searched.insert(component);
-            }
-        }
-        if searched.is_empty() {
-            searched.extend(snapshot.state().components().into_keys().cloned());
-        }
-        Ok(searched)
     }
 
     /// Marks a component that the commit does not touch and that ran it as running it still, if its
@@ -142,11 +128,16 @@ impl CommitReader<'_> {
     }
 }
 
-/// Marks the running row of a component as reverted.
-fn mark_reverted(component: &ComponentName, revert: CommitId, runs: &mut [RunRow]) {
+/// Marks the running row of a component as reverted, or as possibly reverted.
+fn mark_reverted(
+    component: &ComponentName,
+    state: RunState,
+    revert: CommitId,
+    runs: &mut [RunRow],
+) {
     let rows = runs.iter_mut().filter(|run| run.component == *component);
     for run in rows.filter(|run| run.state == RunState::Runs) {
-        run.state = RunState::Reverted;
+        run.state = state;
         run.reverted_by = Some(revert);
     }
 }

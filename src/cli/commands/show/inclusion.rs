@@ -36,6 +36,8 @@ pub struct InclusionFinder<'a> {
     repository: &'a Repository,
     movement_reader: MovementReader<'a>,
     commit: CommitId,
+    /// Whether the commit changes a component. Movements list only commits that change theirs.
+    changes_component: bool,
     /// The movements of each entry.
     movements: RefCell<HashMap<MovementPosition, Vec<CommitMovement>>>,
     /// The patch ids computed so far.
@@ -44,17 +46,18 @@ pub struct InclusionFinder<'a> {
 
 impl<'a> InclusionFinder<'a> {
     /// Creates a finder for a commit.
-    pub fn new(repository: &'a Repository, commit: CommitId) -> Self {
+    pub fn new(repository: &'a Repository, commit: CommitId, changes_component: bool) -> Self {
         Self {
             repository,
             movement_reader: MovementReader::new(repository),
             commit,
+            changes_component,
             movements: RefCell::default(),
             patch_ids: RefCell::default(),
         }
     }
 
-    /// Finds the inclusion of the commit in the history of a component that the commit touches.
+    /// Finds the inclusion of the commit in the history of a component in which it is searched.
     /// `content` is the component's content at the commit. Returns `None` if no deployed commit
     /// includes it, or if this clone lacks the history to tell.
     pub fn find<'h, 'p>(
@@ -120,9 +123,12 @@ impl<'a> InclusionFinder<'a> {
             if let Some(movement) = self.read_movement(component, period.entry)? {
                 for commit in commits {
                     let statement = &period.entry.statement;
-                    let moved = self
-                        .movement_reader
-                        .kind_of(statement, &movement, *commit)?;
+                    let reader = &self.movement_reader;
+                    let moved = if self.changes_component {
+                        reader.kind_of(statement, &movement, *commit)?
+                    } else {
+                        reader.kind_by_ancestry(statement, &movement, *commit)?
+                    };
                     movement_kind = moved.or(movement_kind);
                 }
             }

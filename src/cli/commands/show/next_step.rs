@@ -45,7 +45,7 @@ impl PromotionProgress {
 
 impl CommitReader<'_> {
     /// Returns what is needed before the environment has the commit. Returns `None` if it has it, if
-    /// it is being deployed, or if a later commit reverts it.
+    /// it is being deployed, or if a later commit reverts it or says so.
     pub(super) fn find_next_step(
         &self,
         snapshot: &EnvironmentSnapshot<'_>,
@@ -55,7 +55,9 @@ impl CommitReader<'_> {
     ) -> Option<NextStep> {
         let has_state = |state| runs.iter().any(|run: &RunRow| run.state == state);
         let has_all = !is_missing && (has_state(RunState::Runs) || has_state(RunState::Ran));
-        let is_settled = has_state(RunState::Deploying) || has_state(RunState::Reverted);
+        let is_settled = has_state(RunState::Deploying)
+            || has_state(RunState::Reverted)
+            || has_state(RunState::PossiblyReverted);
         if has_all || is_settled || snapshot.rules.is_pattern() {
             return None;
         }
