@@ -47,6 +47,18 @@ const REDIRECTING_VARIABLES: [&str; 19] = [
 /// environment of a git process next to them.
 const SIGNING_VARIABLES: [&str; 2] = ["GIT_DEPLOY_KEY", "GIT_DEPLOY_PASSWORD"];
 
+/// Builds the process that becomes a prepared git.
+type Launcher = dyn Fn(&Command) -> Command + Send + Sync;
+
+/// How git is started, if not directly.
+static LAUNCHER: OnceLock<Box<Launcher>> = OnceLock::new();
+
+/// Starts every later git of this process through a launcher: git runs programs that commands of the
+/// policy may have replaced, such as `ssh` and credential helpers. Only the first call has an effect.
+pub fn launch_git_with(launcher: impl Fn(&Command) -> Command + Send + Sync + 'static) {
+    let _ = LAUNCHER.set(Box::new(launcher));
+}
+
 /// A `git` process being prepared.
 pub struct GitCommand {
     command: Command,
@@ -117,10 +129,7 @@ impl GitCommand {
             // GIT_TERMINAL_PROMPT stays as it is: a user may type a password at a terminal, and a
             // CI system switches prompts off.
             .args(settings.iter().flat_map(|setting| ["-c", setting]))
-            .arg(subcommand)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .arg(subcommand);
         if let Some(work_dir) = work_dir {
             // With GIT_DIR alone, git would use the working directory as the top of the worktree.
             command.env("GIT_WORK_TREE", work_dir).current_dir(work_dir);
@@ -159,7 +168,6 @@ impl GitCommand {
     #[must_use]
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Some(bytes.into());
-        self.command.stdin(Stdio::piped());
         self
     }
 
@@ -167,8 +175,20 @@ impl GitCommand {
     ///
     /// # Errors
     /// If git cannot be started or writes more than 64 MiB of output.
-    pub fn run(mut self) -> Result<GitOutput> {
-        let mut child = self.command.spawn().map_err(Error::GitNotStarted)?;
+    pub fn run(self) -> Result<GitOutput> {
+        let mut command = match LAUNCHER.get() {
+            Some(launch) => launch(&self.command),
+            None => self.command,
+        };
+        let stdin = match self.input {
+            Some(_) => Stdio::piped(),
+            None => Stdio::null(),
+        };
+        command
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(Error::GitNotStarted)?;
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let input = self.input;

@@ -38,6 +38,7 @@ mod open;
 mod packed_refs;
 pub mod patch_id;
 pub mod private_files;
+pub mod program_paths;
 pub mod quarantine;
 pub mod ref_listing;
 pub mod refs;

@@ -17,13 +17,16 @@ use super::error::{Error, Result};
 const FOLDER_MODE: u32 = 0o700;
 /// The mode of a private file.
 const FILE_MODE: u32 = 0o600;
+/// The folders in the folder of a user.
+const SUBFOLDERS: [&str; 3] = ["checkouts", "logs", "temp"];
 
 /// Returns the folder of this user's checkouts, logs and temporary folders, and creates it if it is
 /// missing: `git-deploy` in `$XDG_CACHE_HOME` or `~/.cache`.
 ///
 /// # Errors
-/// No variable names a folder, the folder cannot be created, or it or a link to it belongs to
-/// another user.
+/// No variable names a folder, the folder cannot be created, or something in the way belongs to another
+/// user: the folder, one of [`SUBFOLDERS`], a link to one of them, or, if others could write to the
+/// folder, anything in it.
 pub fn find_user_folder() -> Result<PathBuf> {
     let absolute_path = |name| {
         let path = PathBuf::from(std::env::var_os(name)?);
@@ -35,19 +38,62 @@ pub fn find_user_folder() -> Result<PathBuf> {
         .ok_or(Error::NoUserFolder)?;
     let prepare = || {
         create_folder(&folder)?;
-        let user = rustix::process::geteuid().as_raw();
-        let metadata = fs::metadata(&folder)?;
-        // The owner of a link can change it later.
-        if metadata.uid() != user || fs::symlink_metadata(&folder)?.uid() != user {
-            return Err(io::Error::other("it belongs to another user"));
+        let mode = require_own_folder(&folder)?;
+        for name in SUBFOLDERS {
+            let path = folder.join(name);
+            match require_own_folder(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(name_path(&path, &error));
+                }
+                _ => {}
+            }
         }
-        if metadata.mode() & 0o077 != 0 {
+        if mode & 0o022 != 0 {
+            // Before the mode is corrected: the next call must find the same.
+            require_own_content(&folder)?;
+        }
+        if mode & 0o077 != 0 {
             fs::set_permissions(&folder, Permissions::from_mode(FOLDER_MODE))?;
         }
         Ok(())
     };
     prepare().map_err(Error::io("using", &folder))?;
     Ok(folder)
+}
+
+/// Checks that a path is a folder of this user, or a link of this user to one: the owner of a link can
+/// change it later. Returns its mode. A link that leads nowhere is no folder.
+fn require_own_folder(path: &Path) -> io::Result<u32> {
+    let user = rustix::process::geteuid().as_raw();
+    let link = fs::symlink_metadata(path)?;
+    let folder = fs::metadata(path);
+    let is_own = folder.as_ref().is_ok_and(|it| it.uid() == user);
+    if link.uid() != user || folder.is_ok() && !is_own {
+        return Err(io::Error::other("it belongs to another user"));
+    }
+    match folder {
+        Ok(folder) if folder.is_dir() => Ok(folder.mode()),
+        _ => Err(io::ErrorKind::NotADirectory.into()),
+    }
+}
+
+/// Checks that everything in a folder belongs to this user.
+fn require_own_content(folder: &Path) -> io::Result<()> {
+    let user = rustix::process::geteuid().as_raw();
+    for entry in walkdir::WalkDir::new(folder).follow_root_links(true) {
+        let entry = entry?;
+        // The root may be a link, which was checked.
+        if entry.depth() > 0 && fs::symlink_metadata(entry.path())?.uid() != user {
+            let error = io::Error::other("it belongs to another user");
+            return Err(name_path(entry.path(), &error));
+        }
+    }
+    Ok(())
+}
+
+/// Names the path that an error is about.
+fn name_path(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::other(format!("{}: {error}", path.display()))
 }
 
 /// Creates a private folder, and the folders above it. An existing folder is no error.

@@ -10,21 +10,25 @@ mod component_files;
 #[cfg(target_os = "linux")]
 mod domain;
 mod helper;
+mod own_git;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub use component_files::{FilesError, WritableFiles};
 pub use helper::run_if_helper;
+pub use own_git::isolate_own_git;
 
 use crate::domain::policy;
+use helper::Kind;
 
 /// How one command is isolated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommandIsolation {
-    /// Not at all.
+    /// Only from the terminal and from open files of the caller.
     Off,
     /// From other processes.
     Processes,
@@ -75,12 +79,13 @@ impl CommandIsolation {
     /// # Errors
     /// The error says why it cannot.
     pub fn check_support(&self) -> Result<(), String> {
-        let Some(mut helper) = self.helper() else {
+        if *self == Self::Off {
             return Ok(());
-        };
+        }
         if !cfg!(target_os = "linux") {
             return Err("only Linux has Landlock".to_owned());
         }
+        let mut helper = self.helper();
         match helper.env_clear().stdin(Stdio::null()).output() {
             Ok(output) if output.status.success() => Ok(()),
             Ok(output) => Err(helper::read_error(&output.stderr)),
@@ -90,30 +95,33 @@ impl CommandIsolation {
         }
     }
 
-    /// Builds a command from its words and its whole environment.
+    /// Builds a command from its words and its whole environment. It leads a process group of its own,
+    /// and a session, except without isolation on a machine that cannot start the helper.
     pub fn command(
         &self,
         program: &OsStr,
         arguments: &[OsString],
         variables: &BTreeMap<String, OsString>,
     ) -> Command {
-        let Some(mut helper) = self.helper() else {
+        if *self == Self::Off && !helper::can_start() {
             let mut command = Command::new(program);
             command.args(arguments).env_clear().envs(variables);
+            command.process_group(0);
             return command;
-        };
+        }
+        let mut helper = self.helper();
         helper.arg(program).args(arguments);
         helper::set_variables(&mut helper, variables);
         helper
     }
 
-    /// Builds the helper without a command. Returns `None` if nothing is isolated.
-    fn helper(&self) -> Option<Command> {
-        match self {
-            Self::Off => None,
-            Self::Processes => Some(helper::build(None)),
-            Self::Files(files) => Some(helper::build(Some(files))),
-        }
+    /// Builds the helper without a command.
+    fn helper(&self) -> Command {
+        helper::build(match self {
+            Self::Off => Kind::Session,
+            Self::Processes => Kind::Processes,
+            Self::Files(files) => Kind::Files(files),
+        })
     }
 }
 

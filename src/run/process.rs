@@ -13,7 +13,7 @@ mod termination;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -26,7 +26,6 @@ pub use termination::TERM_GRACE;
 use termination::Termination;
 
 use super::cancellation::Cancellation;
-use super::isolation::CommandIsolation;
 use crate::clock::{Deadline, Stopwatch, time_limit};
 use crate::domain::entry::CANCELLED_STATUS;
 pub use crate::program::Stream;
@@ -137,10 +136,6 @@ fn build_command(spec: &CommandSpec<'_>) -> io::Result<Command> {
     } else {
         Stdio::from(write_temp_file(spec.input)?)
     };
-    if *spec.isolation == CommandIsolation::Off {
-        command.process_group(0);
-    }
-    // The helper that isolates a command begins a session, and so a group of its own.
     command
         .current_dir(spec.folder)
         .stdin(input)

@@ -545,6 +545,7 @@ fn the_command_is_isolated_as_the_environment_says() {
     let program = world.path().join("git-deploy");
     copy_program_to(&program);
     let mut command = project.ci.repo.command(program.to_str().unwrap());
+    command.env("PATH", std::env::var_os("PATH").unwrap());
     Run::of(&world, command.args(["record", "dev", "--", "./deploy.sh"])).ok();
     assert_eq!(read_home(&project, "out/x"), "x\n");
     assert_eq!(read_home(&project, "x"), "");

@@ -10,7 +10,7 @@ use crate::domain::entry::Deployment;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{self, Environment};
 use crate::git::private_files::find_user_folder;
-use crate::run::isolation::{CommandIsolation, FilesError, WritableFiles};
+use crate::run::isolation::{CommandIsolation, FilesError, WritableFiles, isolate_own_git};
 use crate::signing::exposed_key::find_exposed_key;
 
 /// The git setting that lets commands run although they can read the signing key. It is never taken
@@ -63,12 +63,24 @@ impl DeployRunner<'_> {
         note: &dyn Fn(std::fmt::Arguments<'_>),
     ) -> Result<RunIsolation, CliError> {
         let commands = self.choose_isolation(rules, note)?;
+        if commands != CommandIsolation::Off {
+            // Before the first entry: a git that cannot push from there must fail before a command runs.
+            isolate_own_git().context(
+                ErrorKind::CannotTell,
+                "cannot keep the signing key from git",
+            )?;
+        }
         let mut writable = WritableFiles::default();
         if let CommandIsolation::Files(shared) = &commands {
-            let protected = self.list_protected_paths()?;
+            let programs = self.workspace.repository.find_program_paths().context(
+                ErrorKind::CannotTell,
+                "cannot find the programs that git starts",
+            )?;
+            let protected = self.list_protected_paths(programs.files)?;
             let policy = &self.workspace.policy;
-            writable = WritableFiles::find(policy, components, shared, &protected)
-                .map_err(explain_files_error)?;
+            writable =
+                WritableFiles::find(policy, components, shared, &protected, &programs.folders)
+                    .map_err(explain_files_error)?;
         }
         Ok(RunIsolation { commands, writable })
     }
@@ -127,8 +139,9 @@ impl DeployRunner<'_> {
     }
 
     /// Lists the files and folders that no command may change if files are isolated: the repository,
-    /// git's configuration and its hooks, this program, the signing key, and the folders of other components.
-    fn list_protected_paths(&self) -> Result<Vec<PathBuf>, CliError> {
+    /// git's configuration and its hooks, the programs that git starts, this program, the signing key, and
+    /// the folders of other components.
+    fn list_protected_paths(&self, programs: Vec<PathBuf>) -> Result<Vec<PathBuf>, CliError> {
         let repository = &self.workspace.repository;
         let mut paths = vec![
             repository.git_dir().to_owned(),
@@ -140,6 +153,7 @@ impl DeployRunner<'_> {
             ErrorKind::CannotTell,
             "cannot read the configuration of git",
         )?);
+        paths.extend(programs);
         paths.extend(std::env::current_exe());
         paths.extend(find_user_folder());
         let variable = |name| std::env::var_os(name).map(PathBuf::from);
@@ -149,6 +163,8 @@ impl DeployRunner<'_> {
         if let Some(home) = variable("HOME") {
             paths.push(home.join(".gitconfig"));
             paths.push(home.join(".config/git"));
+            // The settings of ssh name programs.
+            paths.push(home.join(".ssh"));
         }
         match key_lookup::find_source(Some(repository))? {
             KeySource::Program(path) | KeySource::File(path) => paths.push(path),

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{Policy, WritablePath};
 
+/// The most links to missing files that lead to one another, as many as Linux follows.
+const MAX_LINKS: usize = 40;
+
 /// Why the files that commands may change cannot be determined.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
@@ -46,18 +49,22 @@ pub struct WritableFiles(BTreeMap<ComponentName, Vec<PathBuf>>);
 
 impl WritableFiles {
     /// Finds the `writable` paths of these components. Checks that neither they nor `shared`, which
-    /// all commands may change, lead to a protected path.
+    /// all commands may change, lead to a protected path, or contain one of the `program_folders`. What is
+    /// in a folder below these is no program that is found by its name.
     pub fn find<'c>(
         policy: &Policy,
         components: impl IntoIterator<Item = &'c ComponentName>,
         shared: &[PathBuf],
         protected: &[PathBuf],
+        program_folders: &[PathBuf],
     ) -> Result<Self, FilesError> {
         let home = std::env::var_os("HOME").map(PathBuf::from);
         let home = home.as_deref().filter(|home| home.is_absolute());
         // A missing file cannot be changed, but it could be created.
-        let protected: Vec<PathBuf> = protected.iter().map(|path| resolve(path)).collect();
-        check_paths(shared, &protected)?;
+        let resolve_all = |paths: &[PathBuf]| paths.iter().map(|path| resolve(path)).collect();
+        let (protected, folders): (Vec<_>, Vec<_>) =
+            (resolve_all(protected), resolve_all(program_folders));
+        check_paths(shared, &protected, &folders)?;
         let mut found = BTreeMap::new();
         for name in components {
             let Some(component) = policy.component(name) else {
@@ -67,7 +74,7 @@ impl WritableFiles {
             for path in &component.writable {
                 paths.push(find_path(name, path, home)?);
             }
-            check_paths(&paths, &protected)?;
+            check_paths(&paths, &protected, &folders)?;
             found.insert(name.clone(), paths);
         }
         Ok(Self(found))
@@ -100,22 +107,38 @@ fn find_path(
         })
 }
 
-/// Returns a path without symbolic links. The end of it may be missing.
+/// Returns a path without symbolic links. The end of it may be missing, also that of a link's target.
 fn resolve(path: &Path) -> PathBuf {
-    match (path.canonicalize(), path.parent(), path.file_name()) {
-        (Ok(canonical), ..) => canonical,
-        (Err(_), Some(parent), Some(name)) => resolve(parent).join(name),
-        _ => path.to_owned(),
+    resolve_links(path, MAX_LINKS)
+}
+
+/// Resolves at most this many links to missing files.
+fn resolve_links(path: &Path, max_links: usize) -> PathBuf {
+    if let Ok(canonical) = path.canonicalize() {
+        return canonical;
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return path.to_owned();
+    };
+    match path.read_link() {
+        Ok(target) if max_links > 0 => resolve_links(&parent.join(target), max_links - 1),
+        _ => resolve_links(parent, max_links).join(name),
     }
 }
 
-/// Checks that no writable path contains a protected one, or is a part of it.
-fn check_paths(writable: &[PathBuf], protected: &[PathBuf]) -> Result<(), FilesError> {
+/// Checks that no writable path contains a protected one or one of these folders, or is a part of a
+/// protected one.
+fn check_paths(
+    writable: &[PathBuf],
+    protected: &[PathBuf],
+    folders: &[PathBuf],
+) -> Result<(), FilesError> {
     for writable in writable {
+        let contained = folders.iter().find(|folder| folder.starts_with(writable));
         let overlaps = |protected: &&PathBuf| {
             protected.starts_with(writable) || writable.starts_with(protected)
         };
-        if let Some(protected) = protected.iter().find(overlaps) {
+        if let Some(protected) = contained.or_else(|| protected.iter().find(overlaps)) {
             return Err(FilesError::Protected {
                 writable: writable.clone(),
                 protected: protected.clone(),

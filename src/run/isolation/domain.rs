@@ -15,11 +15,14 @@ use rustix::thread::{
     set_no_new_privs,
 };
 
-/// The capabilities with which root can read other processes from inside a domain, or leave it.
-const DROPPED_CAPABILITIES: [CapabilitySet; 3] = [
+/// The capabilities with which root can read other processes from inside a domain, or leave it: also
+/// through the memory of the machine, or as a part of the kernel.
+const DROPPED_CAPABILITIES: [CapabilitySet; 5] = [
     CapabilitySet::SYS_PTRACE,
     CapabilitySet::PERFMON,
     CapabilitySet::SYS_ADMIN,
+    CapabilitySet::SYS_RAWIO,
+    CapabilitySet::SYS_MODULE,
 ];
 /// The first version of Landlock that can deny every way to change a file's content: on an older one,
 /// `truncate` still empties it.

@@ -23,7 +23,9 @@ const VARIABLE_PREFIX: &str = "COMMAND_";
 /// Ends the list of writable paths.
 const SEPARATOR: &str = "--";
 /// The kinds of isolation.
+const SESSION: &str = "session";
 const PROCESSES: &str = "processes";
+const PROCESSES_AT_TERMINAL: &str = "processes-at-terminal";
 const FILES: &str = "files";
 /// What the helper's error messages begin with.
 const MESSAGE_PREFIX: &str = "git-deploy: ";
@@ -31,22 +33,51 @@ const MESSAGE_PREFIX: &str = "git-deploy: ";
 const CANNOT_EXECUTE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
-/// Builds the helper, without a command. With `files`, the command may write only to them.
-pub(super) fn build(files: Option<&[PathBuf]>) -> Command {
+/// What the helper does before it becomes the command.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind<'a> {
+    /// Begins a session of its own, which has no terminal.
+    Session,
+    /// Also isolates itself from other processes.
+    Processes,
+    /// Isolates itself from other processes, and keeps the caller's terminal.
+    ProcessesAtTerminal,
+    /// Begins a session, isolates itself from other processes, and can write only to these files.
+    Files(&'a [PathBuf]),
+}
+
+/// Checks whether this process can start itself again. Unit tests are another program.
+pub(super) fn can_start() -> bool {
+    !cfg!(test) && Path::new(OWN_PROGRAM).exists()
+}
+
+/// Builds the helper, without a command.
+pub(super) fn build(kind: Kind<'_>) -> Command {
+    let (name, files) = match kind {
+        Kind::Session => (SESSION, &[][..]),
+        Kind::Processes => (PROCESSES, &[][..]),
+        Kind::ProcessesAtTerminal => (PROCESSES_AT_TERMINAL, &[][..]),
+        Kind::Files(files) => (FILES, files),
+    };
     let mut helper = Command::new(OWN_PROGRAM);
     helper
         .arg0(HELPER_NAME)
-        .arg(if files.is_some() { FILES } else { PROCESSES })
-        .args(files.unwrap_or_default())
+        .arg(name)
+        .args(files)
         .arg(SEPARATOR);
     helper
 }
 
 /// Sets the whole environment of the command that the helper becomes.
-pub(super) fn set_variables(helper: &mut Command, variables: &BTreeMap<String, OsString>) {
-    let prefixed = variables
-        .iter()
-        .map(|(name, value)| (format!("{VARIABLE_PREFIX}{name}"), value));
+pub(super) fn set_variables(
+    helper: &mut Command,
+    variables: &BTreeMap<impl AsRef<OsStr>, OsString>,
+) {
+    let prefixed = variables.iter().map(|(name, value)| {
+        let mut prefixed = OsString::from(VARIABLE_PREFIX);
+        prefixed.push(name);
+        (prefixed, value)
+    });
     helper.env_clear().envs(prefixed);
 }
 
@@ -65,7 +96,6 @@ pub fn run_if_helper() -> Option<ExitCode> {
     if words.next()? != HELPER_NAME {
         return None;
     }
-    leave_caller();
     let (status, error) = match (restrict_self(&mut words), words.next()) {
         (Err(error), _) => (CANNOT_EXECUTE, error),
         // Without a command, the caller asks whether this machine can isolate commands.
@@ -77,28 +107,33 @@ pub fn run_if_helper() -> Option<ExitCode> {
     Some(ExitCode::from(status))
 }
 
-/// Leaves the terminal of the caller, in which a command could otherwise type, and marks the files that
-/// the caller left open to be closed when the command is executed: they may belong to a user with more
-/// rights.
-fn leave_caller() {
-    // The call fails only for a process that leads its group already.
-    let _ = rustix::process::setsid();
-    close_fds::set_fds_cloexec(3, &[]);
-}
-
 /// Reads the kind of isolation and the writable paths, and restricts this process.
+///
+/// A session of its own keeps a command from typing in the caller's terminal. Files that the caller left
+/// open are closed when the command is executed: they may belong to a user with more rights.
 fn restrict_self(words: &mut impl Iterator<Item = OsString>) -> Result<(), String> {
     let kind = words.next().unwrap_or_default();
     let files: Vec<PathBuf> = words
         .take_while(|word| word != SEPARATOR)
         .map(PathBuf::from)
         .collect();
-    let files: Option<&[PathBuf]> = match kind.to_str() {
-        Some(PROCESSES) => None,
-        Some(FILES) => Some(&files),
+    let kind = match kind.to_str() {
+        Some(SESSION) => Kind::Session,
+        Some(PROCESSES) => Kind::Processes,
+        Some(PROCESSES_AT_TERMINAL) => Kind::ProcessesAtTerminal,
+        Some(FILES) => Kind::Files(&files),
         _ => return Err("unknown kind of isolation".to_owned()),
     };
-    restrict(files)
+    close_fds::set_fds_cloexec(3, &[]);
+    if !matches!(kind, Kind::ProcessesAtTerminal) {
+        // The call fails only for a process that leads its group already.
+        let _ = rustix::process::setsid();
+    }
+    match kind {
+        Kind::Session => Ok(()),
+        Kind::Processes | Kind::ProcessesAtTerminal => restrict(None),
+        Kind::Files(files) => restrict(Some(files)),
+    }
 }
 
 #[cfg(target_os = "linux")]

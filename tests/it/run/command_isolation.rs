@@ -5,6 +5,7 @@
 
 mod borrowed_rights;
 mod files;
+mod own_git;
 mod processes;
 mod tools;
 mod without_landlock;

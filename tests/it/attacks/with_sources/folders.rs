@@ -126,3 +126,67 @@ fn folders_of_other_users_are_not_used() {
     run().ok();
     assert_eq!(mode(&folder), 0o700);
 }
+
+/// While others could write to that folder, they may have put something in it, which stays theirs.
+#[test]
+fn what_others_put_into_the_folder_of_a_user_is_not_used() {
+    if !geteuid().is_root() {
+        skip("needs root, to give folders away");
+        return;
+    }
+    let world = World::new();
+    let play = RunFixture::new(&world, POLICY, &[]);
+    let ci = &play.project.ci;
+    let cache = world.path().join("home/shared-cache");
+    let folder = cache.join("git-deploy");
+    let elsewhere = world.path().join("home/elsewhere");
+    let variable = format!("XDG_CACHE_HOME={}", cache.display());
+    let run = || {
+        ci.repo
+            .run("env", &[&variable, "git-deploy", "plan", "dev"])
+    };
+    let words = "belongs to another user";
+    for top in [0o700, 0o777] {
+        for name in [
+            "checkouts",
+            "logs",
+            "temp",
+            "logs/x",
+            "checkouts/x/dev/lock",
+        ] {
+            // Nobody can put something into a private folder, but an earlier version may have made it
+            // private later.
+            let is_deep = name.contains('/');
+            for (kind, owner, expected) in [
+                ("folder", OTHER, Some(words)),
+                ("link", OTHER, Some(words)),
+                ("file", 0, Some("not a directory")),
+                ("folder", 0, None),
+                ("link", 0, None),
+            ] {
+                let path = folder.join(name);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::create_dir_all(&elsewhere).unwrap();
+                match kind {
+                    "folder" => std::fs::create_dir(&path).unwrap(),
+                    "link" => symlink(&elsewhere, &path).unwrap(),
+                    _ => std::fs::write(&path, "").unwrap(),
+                }
+                lchown(&path, Some(owner), Some(owner)).unwrap();
+                std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(top)).unwrap();
+                let is_seen = !is_deep || top == 0o777 && owner == OTHER;
+                let case = format!("{kind} of {owner} at {name}, mode {top:o}");
+                let expected = expected.filter(|_| is_seen);
+                // Again, because the first call must not hide it.
+                for _ in 0..2 {
+                    let run = run();
+                    let said = run.words_of_err().to_lowercase();
+                    let is_refused = expected.is_some_and(|words| said.contains(words));
+                    assert_eq!(is_refused, expected.is_some(), "{case}: {run}");
+                    run.fails(if expected.is_some() { 3 } else { 0 });
+                }
+                std::fs::remove_dir_all(&cache).unwrap();
+            }
+        }
+    }
+}

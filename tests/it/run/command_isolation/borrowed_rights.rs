@@ -47,10 +47,13 @@ fn a_command_inherits_nothing() {
         assert_eq!(site.loot("processes"), "own session\n", "{user:?}: {said}");
         assert!(!site.home("loot/hijacked").exists(), "{user:?}: {said}");
         // The controls.
+        let shell = format!("exec 8> ~/inherited; DEPLOY_ENV=shell; {apply}");
+        site.run(&shell).ok();
+        assert_eq!(site.loot("shell"), "open file\n", "{user:?}");
         site.run("git version").ok();
         assert!(site.home("loot/hijacked").exists(), "{user:?}");
         std::fs::remove_file(world.path().join("git")).unwrap();
         run("off").ok();
-        assert_eq!(site.loot("off"), "open file\n", "{user:?}");
+        assert_eq!(site.loot("off"), "own session\n", "{user:?}");
     }
 }

@@ -157,8 +157,8 @@ apply = 'grep -E "^(Cap|NoNew)" /proc/self/status > $HOME/loot/$DEPLOY_ENV'
 /// Root without these capabilities cannot read another process either.
 #[test]
 fn capabilities_are_dropped_from_every_set() {
-    // CAP_SYS_PTRACE, CAP_SYS_ADMIN and CAP_PERFMON.
-    let dropped: u64 = (1 << 19) | (1 << 21) | (1 << 38);
+    // CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_PTRACE, CAP_SYS_ADMIN and CAP_PERFMON.
+    let dropped: u64 = (1 << 16) | (1 << 17) | (1 << 19) | (1 << 21) | (1 << 38);
     for user in User::list() {
         let world = World::outside_of_tmp();
         let site = Site::new(&world, user, CAPABILITIES, &[]);
@@ -224,7 +224,9 @@ fn the_helper_gives_nobody_anything() {
     };
     helper("").fails(126);
     helper("unknown -- true").fails(126);
-    helper("processes --").ok();
+    for kind in ["session", "processes", "processes-at-terminal"] {
+        helper(&format!("{kind} --")).ok();
+    }
     // Only variables with the prefix reach the command.
     let run = helper("processes -- /usr/bin/env").ok();
     assert_eq!(run.text(), "", "{run}");
