@@ -157,7 +157,7 @@ fn summarize(
             format!("{list} failed in {environment}")
         }),
         (!cancelled.is_empty()).then(|| {
-            let verb = choose_verb(cancelled.len());
+            let verb = choose(cancelled.len(), "was", "were");
             let list = list_targets(cancelled.into_iter());
             format!("{list} {verb} cancelled in {environment}")
         }),
@@ -174,10 +174,6 @@ fn summarize(
         number => format!("; {number} skipped"),
     };
     format!("{}{skipped}.", sentences.join(". "))
-}
-
-fn choose_verb(number: usize) -> &'static str {
-    if number == 1 { "was" } else { "were" }
 }
 
 /// Describes the components that were removed, without a commit: that of the deployment does not have

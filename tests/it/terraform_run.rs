@@ -523,8 +523,9 @@ fn removed_components_are_destroyed_on_request() {
             && resources(&shop, "database").is_empty()
             && !resources(&shop, "network").is_empty()
     );
-    let status = shop.ci(&["status", "dev", "--json"]).ok();
-    assert!(!status.text().contains("database"), "{status}");
+    let status = shop.ci(&["status", "dev", "--json"]).ok().json();
+    let components = &status["environments"][0]["components"];
+    assert!(!components.to_string().contains("database"), "{status:#}");
     shop.project.audited();
 }
 
