@@ -23,13 +23,13 @@ pub fn component_options<'a>(names: impl IntoIterator<Item = &'a ComponentName>)
     options
 }
 
-/// The commands of git-deploy whose `--component` names what they deploy or approve.
+/// The subcommands whose `--component` names what they deploy or approve.
 const DEPLOYMENT_COMMANDS: [&str; 7] = [
     "approve", "check", "plan", "promote", "record", "rollback", "run",
 ];
 
-/// Adds the options that name components to each command of git-deploy in a suggested command line that
-/// deploys or approves. A command that names components already, or that ends a run, stays as it is.
+/// Adds the options that name components to each command in a suggested command line that deploys or
+/// approves. A command that names components already, or that ends a run, stays as it is.
 pub fn name_components(line: &str, names: &[ComponentName]) -> String {
     if names.is_empty() {
         return line.to_owned();

@@ -83,7 +83,7 @@ fn components_without_a_command_are_left_out() {
         let words = run.words_of_err();
         for expected in [
             "web is left out: it is not deployed by git-deploy (no apply command in the policy).",
-            "job is skipped: it depends on web, which is not deployed by git-deploy",
+            "job is left out: it depends on web, which is not deployed by git-deploy",
             &format!("the deployment to {environment} is partial: job, web were not deployed"),
         ] {
             assert!(words.contains(expected), "{arguments:?}: {run}");
