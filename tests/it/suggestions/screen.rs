@@ -66,13 +66,25 @@ impl Screen {
         self.refuses(row) && self.reasons(row) == before.reasons(row)
     }
 
-    /// Returns the rule's lines without times and commands.
-    fn reasons(&self, row: &Row) -> Vec<&str> {
+    /// Returns the rule's reasons without commands. A server wraps them, a client does not.
+    fn reasons(&self, row: &Row) -> Vec<String> {
         let head = format!("  ✗ {}", row.rule);
-        self.0
-            .lines()
-            .filter(|line| line.starts_with(&head))
-            .collect()
+        let mut reasons: Vec<String> = Vec::new();
+        let mut is_reason = false;
+        for line in self.0.lines() {
+            let text = line.trim_start();
+            if line.starts_with(&head) {
+                reasons.push(line.to_owned());
+                is_reason = true;
+            } else if !line.starts_with("    ") || text.starts_with("ask ") || text.starts_with('→')
+            {
+                is_reason = false;
+            } else if let Some(reason) = reasons.last_mut().filter(|_| is_reason) {
+                *reason += " ";
+                *reason += text;
+            }
+        }
+        reasons
     }
 
     /// Returns the commands below the row's rule, and those below errors.
