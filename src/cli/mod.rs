@@ -12,6 +12,7 @@ mod audit_report;
 mod baseline;
 mod bound_environment;
 mod change_search;
+mod chosen_deployment;
 mod ci_job;
 mod commands;
 mod default_names;

@@ -12,9 +12,9 @@ use release_choice::{
 use crate::cli::args::environment::EnvArg;
 use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
+use crate::cli::chosen_deployment::ChosenDeployment;
 use crate::cli::deploy_runner::DeployRunner;
-use crate::cli::deployment_request::{self, find_environment_policy};
-use crate::cli::left_out_components::LeftOutReport;
+use crate::cli::deployment_request;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::rollback_targets;
 use crate::cli::workspace::Workspace;
@@ -23,7 +23,7 @@ use crate::domain::deploy_command::DeployCommand;
 use crate::domain::entry::{self, Outcome};
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
-use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
+use crate::run::build_deployment::{Commits, Selection};
 use crate::view::good;
 
 /// Roll back to the last good release
@@ -85,35 +85,19 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let Some(target) = find_target(args, ui, &workspace, &snapshot, &named_components)? else {
         return Ok(());
     };
-    let (person, _) = workspace.find_current_signer()?;
-    let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
-        .with_named(&args.components)
-        .with_requester(args.metadata.requested_by.as_ref())
-        .with_inputs(args.metadata.inputs.read(ui)?);
-    let left_out = LeftOutReport::default();
-    runner.deploy(
-        &person,
-        &|snapshot| {
-            let (policy, rules) = find_environment_policy(&env, snapshot)?;
-            let spec = DeploymentSpec {
-                env: &env,
-                rules,
-                commits: target.commits.clone(),
-                selection: target.selection.clone(),
-                kind: entry::DeploymentKind::Rollback,
-                destroy: false,
-                leaves_out_manual: args.components.is_empty(),
-                versions: BTreeMap::new(),
-                artifact: target.artifact.clone(),
-            };
-            let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
-            left_out.print(ui, snapshot, policy, &spec)?;
-            args.metadata.apply_to(&mut deployment, snapshot)?;
-            Ok(deployment)
-        },
-        &left_out,
-    )?;
-    left_out.require_none(&name)
+    let runner =
+        DeployRunner::new(ui, &workspace, &env, &args.options)?.with_named(&args.components);
+    let chosen = ChosenDeployment {
+        commits: target.commits,
+        selection: target.selection,
+        kind: entry::DeploymentKind::Rollback,
+        destroy: false,
+        leaves_out_manual: args.components.is_empty(),
+        artifact: target.artifact,
+        metadata: &args.metadata,
+        ttl: None,
+    };
+    chosen.carry_out(runner)
 }
 
 /// The releases to which a rollback goes back.

@@ -1,18 +1,16 @@
 //! `git deploy run`: deploys a commit.
 
-use std::collections::BTreeMap;
-
 use crate::cli::args::deployment::DeploymentArgs;
 use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::run::{DryRunArg, RunOptions};
+use crate::cli::chosen_deployment::ChosenDeployment;
 use crate::cli::deploy_runner::DeployRunner;
 use crate::cli::deployment_notes;
-use crate::cli::deployment_request::{self, find_environment_policy, find_expiry};
-use crate::cli::left_out_components::LeftOutReport;
+use crate::cli::deployment_request::select_to_deploy;
 use crate::cli::repository::{find_remote, open_repository};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
-use crate::run::build_deployment::{Commits, DeploymentSpec};
+use crate::run::build_deployment::Commits;
 
 /// Deploy a commit
 ///
@@ -84,38 +82,19 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if rev.is_none() {
         deployment_notes::report_uncommitted_changes(ui, &workspace);
     }
-    let selection = deployment_request::select_to_deploy(&components, args.deployment.all);
-    let (person, _) = workspace.find_current_signer()?;
+    let request = &args.deployment;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_named(&components)
-        .with_requester(args.deployment.metadata.requested_by.as_ref())
-        .with_inputs(args.deployment.metadata.inputs.read(ui)?)
         .with_dry_run(args.try_only.dry_run);
-    let left_out = LeftOutReport::default();
-    runner.deploy(
-        &person,
-        &|snapshot| {
-            let (policy, rules) = find_environment_policy(&env, snapshot)?;
-            let spec = DeploymentSpec {
-                env: &env,
-                rules,
-                commits: Commits::One(commit),
-                selection: selection.clone(),
-                kind: args.deployment.kind(),
-                destroy: args.deployment.destroy,
-                leaves_out_manual: args.deployment.components.is_empty(),
-                versions: BTreeMap::new(),
-                artifact: None,
-            };
-            let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
-            left_out.print(ui, snapshot, policy, &spec)?;
-            args.deployment
-                .metadata
-                .apply_to(&mut deployment, snapshot)?;
-            deployment.expires = find_expiry(&env, snapshot, ui, args.deployment.ttl)?;
-            Ok(deployment)
-        },
-        &left_out,
-    )?;
-    left_out.require_none(&name)
+    let chosen = ChosenDeployment {
+        commits: Commits::One(commit),
+        selection: select_to_deploy(&components, request.all),
+        kind: request.kind(),
+        destroy: request.destroy,
+        leaves_out_manual: request.components.is_empty(),
+        artifact: None,
+        metadata: &request.metadata,
+        ttl: request.ttl,
+    };
+    chosen.carry_out(runner)
 }
