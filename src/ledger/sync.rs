@@ -191,6 +191,7 @@ fn accept_fetched(
     let project = &trusted.project;
     // Without a record, the moves below would not be recorded.
     repository.begin_verified_tips(project.id, &tips);
+    let mut blocked = Vec::new();
     synced.problems = verify_remote_ledgers(repository, project, &mut tips, &incoming, |moved| {
         // The missing tags are recorded first. Otherwise, after an interruption, the versions of
         // the moved entries would look checked.
@@ -202,10 +203,18 @@ fn accept_fetched(
             return Ok(());
         }
         let old = unverified.map_or(moved.old, |problem| problem.remote_tip);
-        move_ledger(repository, &moved.ledger, old, moved.new)?;
-        synced.moved.push(moved);
+        match move_ledger(repository, &moved.ledger, old, moved.new)? {
+            None => synced.moved.push(moved),
+            Some(fault) => blocked.push(LedgerProblem {
+                ledger: moved.ledger,
+                kept_tip: None,
+                remote_tip: None,
+                fault,
+            }),
+        }
         Ok(())
     })?;
+    synced.problems.extend(blocked);
     restore_unverified(repository, local, &tips, &mut synced)?;
     // Nothing is decided on notes, so their ref being broken stops nothing.
     match accept_fetched_notes(repository) {

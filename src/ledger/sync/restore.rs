@@ -37,21 +37,12 @@ pub(super) fn restore_unverified(
                 if is_undecided || at == Some(tip) || repository.read_commit(tip.0).is_err() {
                     continue;
                 }
-                match move_ledger(repository, ledger, at, tip) {
-                    Ok(()) => synced.restored.push(ledger.clone()),
-                    // Something is in the place of the ref. The other ledgers can be used.
-                    Err(error @ (Error::BrokenRef { .. } | Error::InvalidRef { .. })) => {
-                        let folder = repository.find_folder_in_place_of(&ledger.ref_name());
-                        let cause = folder.unwrap_or(error);
-                        synced.problems.push(LedgerProblem {
-                            fault: LedgerFault::Broken {
-                                why: cause.to_string(),
-                                removal: cause.removal(),
-                            },
-                            ..problem.clone()
-                        });
-                    }
-                    Err(error) => return Err(error),
+                match move_ledger(repository, ledger, at, tip)? {
+                    None => synced.restored.push(ledger.clone()),
+                    Some(fault) => synced.problems.push(LedgerProblem {
+                        fault,
+                        ..problem.clone()
+                    }),
                 }
             }
             (Some(_), _) => synced.restored.push(ledger.clone()),
