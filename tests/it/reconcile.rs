@@ -185,12 +185,7 @@ fn doubtful_ledgers_are_left_alone() {
 #[test]
 fn without_a_remote() {
     let world = World::new();
-    let repo = world.repo("alice");
-    repo.deploy(&["key", "new", "--no-password", "alice.key"])
-        .ok();
-    repo.git(&["config", "deploy.key", "alice.key"]).ok();
-    repo.commit("a", "1", "One");
-    repo.deploy(&["init", "--yes", "--env", "dev"]).ok();
+    let repo = world.local_project("a", "dev");
     let policy = std::fs::read_to_string(repo.path().join("deploy.toml")).unwrap();
     let advance = "dev = { advance = { branch = \"live\" } }";
     repo.write("deploy.toml", &policy.replace("dev = {}", advance));

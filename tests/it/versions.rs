@@ -4,12 +4,7 @@ use crate::harness::{Repo, Run, World};
 
 /// Returns a repository without a remote whose prod takes its versions from tags of this form.
 pub fn versioned<'w>(world: &'w World, version: &str) -> Repo<'w> {
-    let repo = world.repo("alice");
-    repo.deploy(&["key", "new", "--no-password", "alice.key"])
-        .ok();
-    repo.git(&["config", "deploy.key", "alice.key"]).ok();
-    repo.commit("api/x", "1", "Begin");
-    repo.deploy(&["init", "--yes", "--env", "dev,prod"]).ok();
+    let repo = world.local_project("api/x", "dev,prod");
     publish(&repo, version);
     repo
 }

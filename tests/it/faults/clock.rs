@@ -164,12 +164,7 @@ fn a_wrong_server_clock_blocks_nobody() {
 fn a_jumping_clock_without_a_server() {
     for span in JUMPS {
         let world = World::new();
-        let repo = world.repo("alice");
-        repo.deploy(&["key", "new", "--no-password", "alice.key"])
-            .ok();
-        repo.git(&["config", "deploy.key", "alice.key"]).ok();
-        repo.commit("a", "1", "One");
-        repo.deploy(&["init", "--yes", "--env", "dev"]).ok();
+        let repo = world.local_project("a", "dev");
         let (now, record) = (world.now(), ["record", "dev", "--all"]);
         repo.deploy(&record).ok();
         at(&repo, moved(now, span, true), &record).ok();

@@ -44,12 +44,7 @@ fn hooks_survive_kills() {
 #[test]
 fn commands_without_a_server_survive_kills() {
     let world = World::new();
-    let repo = world.repo("alice");
-    repo.deploy(&["key", "new", "--no-password", "alice.key"])
-        .ok();
-    repo.git(&["config", "deploy.key", "alice.key"]).ok();
-    repo.commit("a", "1", "One");
-    repo.deploy(&["init", "--yes", "--env", "dev"]).ok();
+    let repo = world.local_project("a", "dev");
     repo.git(&["add", "deploy.toml"]).ok();
     repo.git(&["commit", "-q", "-m", "Two"]).ok();
     let faults = FaultInjection::new(&world, &repo, &repo, Fault::Killed);

@@ -133,6 +133,18 @@ impl World {
         self.init(person, person, &[])
     }
 
+    /// Makes a repository of alice without a remote, with one commit of a file, and begins a project
+    /// with these environments in it.
+    pub fn local_project(&self, file: &str, environments: &str) -> Repo<'_> {
+        let repo = self.repo("alice");
+        repo.deploy(&["key", "new", "--no-password", "alice.key"])
+            .ok();
+        repo.git(&["config", "deploy.key", "alice.key"]).ok();
+        repo.commit(file, "1", "One");
+        repo.deploy(&["init", "--yes", "--env", environments]).ok();
+        repo
+    }
+
     /// Makes a bare repository, for a server.
     pub fn bare_server(&self, name: &str) -> Repo<'_> {
         self.init(name, "server", &["--bare"])
