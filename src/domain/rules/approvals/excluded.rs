@@ -14,6 +14,7 @@ use crate::domain::rules::key_trust;
 const MAX_AUTHORS: usize = 5;
 
 /// The people whom `prevent_self` may exclude.
+#[derive(Clone)]
 pub(super) struct ExcludedPersons {
     /// The authors of the new commits, each with one of these; empty if no requirement excludes them.
     authors: BTreeMap<Person, AuthoredCommit>,

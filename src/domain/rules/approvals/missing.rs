@@ -117,11 +117,11 @@ impl CommitApprovals<'_> {
         else {
             return Ok(BTreeSet::new());
         };
+        let before_start = ExcludedPersons::find_before_start(ctx, self.requirements)?;
         let mut found = BTreeSet::new();
         let deployers = ctx.environment()?.deployers.persons().iter();
         for deployer in deployers.filter(|it| **it != statement.by) {
-            let excluded = ExcludedPersons::find_before_start(ctx, self.requirements)?;
-            let excluded = excluded.with_starter(deployer);
+            let excluded = before_start.clone().with_starter(deployer);
             let slots = self.slots(&self.approvers).len();
             if self.count_reachable(ctx, &excluded) == slots {
                 found.insert(deployer.clone());
