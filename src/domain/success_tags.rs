@@ -1,5 +1,5 @@
 //! The tags of successful deployments. Their names follow from the entry that ended the deployment
-//! and from the environment's `tag`, so that whoever makes or judges a tag derives the same names.
+//! and from the environment's `tag`, so that clients and servers derive the same names.
 
 use std::collections::BTreeSet;
 

@@ -240,8 +240,8 @@ fn equal_content_at_another_commit_can_be_promoted() {
     project.ci.deploy(&check).ok();
 }
 
-/// Named components stay in the suggestions, an author is told the commit, a repeated approval is not
-/// signed again, and one that cannot count is not listed as one that waits.
+/// Suggestions keep the named components, a refusal names the author's commit, a repeated approval is
+/// not signed again, and `status` does not list approvals that cannot count.
 #[test]
 fn approvals_of_one_component() {
     let world = World::new();

@@ -1,5 +1,5 @@
 //! `git deploy show ENTRY`: every id of an entry that a screen prints can be shown, and no command takes
-//! one for a commit of the code. What a clone without ledgers is told to type.
+//! one for a commit of the code. Also the hints in a clone without ledgers.
 
 use std::collections::BTreeSet;
 
@@ -100,8 +100,8 @@ fn entries_are_not_taken_for_commits() {
     project.bob.deploy(&["show", &commit]).ok();
 }
 
-/// A clone without ledgers is told to fetch them if it has a remote, and to begin a project only if it has
-/// none. Where a policy is in force, a missing deploy.toml is restored from it.
+/// In a clone without ledgers, the hint is to fetch them if there is a remote, and otherwise to begin a
+/// project. If a policy is in force, a missing deploy.toml is restored from it.
 #[test]
 fn clones_without_ledgers_are_told_to_fetch_them() {
     let world = World::new();

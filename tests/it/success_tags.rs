@@ -157,8 +157,8 @@ fn colliding_names_get_numbers() {
     project.audited();
 }
 
-/// The server accepts the tag that follows from an entry, whoever pushes it, and no other tag of its
-/// form: no made-up time, no other commit, no tag object, no move and no deletion.
+/// The server accepts the tag that follows from an entry from any person, and no other tag of its form:
+/// no made-up time, no other commit, no tag object, no move and no deletion.
 #[test]
 fn only_tags_that_follow_are_accepted() {
     let world = World::new();

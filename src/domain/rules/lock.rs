@@ -152,8 +152,8 @@ fn is_by_person(ctx: &Context<'_>, lock: &StoredEntry) -> bool {
         .is_none_or(|spec| !spec.machine)
 }
 
-/// Refuses a deployment because of a lock. Others may unlock, too, but whoever made the lock knows
-/// whether its reason still holds, so that person is asked first.
+/// Refuses a deployment because of a lock. Others may unlock, too, but the person who made the lock
+/// knows whether its reason still holds, and so is asked first.
 fn refuse_locked(ctx: &Context<'_>, object: &str, lock: &StoredEntry) -> Check {
     let statement = &lock.statement;
     let (reason, until) = match &statement.action {

@@ -99,7 +99,7 @@ mod tests {
         let policy = "[environments.prod]\ndeployers = \"ci\"\napprovals = { required = 1, by = [\"bob\", \"carol\"] }\n";
         for (reader, expected) in [
             ("bob", vec![]),
-            // Whoever made the lock is asked first.
+            // The person who made the lock is asked first.
             ("alice", vec!["bob"]),
             ("ci", vec!["bob"]),
             ("dana", vec!["bob"]),

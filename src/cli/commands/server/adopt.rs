@@ -230,7 +230,7 @@ fn require_project(
 }
 
 /// Checks that the copy's configuration has no admin, recovery key or program that the command line
-/// and the project do not have: whoever made the copy could have added them.
+/// and the project do not have. The person who made the copy could have added them.
 fn refuse_other_settings(
     args: &AdoptArgs,
     repository: &Repository,

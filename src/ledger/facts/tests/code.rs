@@ -56,9 +56,9 @@ fn authors() {
     assert!(facts.authors.unwrap().is_err() && facts.commits[&missing_commit()].is_err());
 }
 
-/// For each component, only the commits that touch it count: compared with any parent, so that a merge
-/// that brings an old content back counts. If it does not run yet, the commit counts that gave it its
-/// content, whoever made later commits.
+/// Only commits that touch a component count as authored. They are compared with each parent, so that
+/// a merge that restores old content counts. If the component does not run yet, the commit that
+/// introduced its content counts, regardless of the authors of later commits.
 #[test]
 fn authors_of_other_components_do_not_count() {
     let mut world = World::new(

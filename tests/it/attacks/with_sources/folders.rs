@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::process::geteuid;
 
-use crate::harness::{Project, World, skip};
+use crate::harness::{Project, Repo, Run, World, skip};
 use crate::run::RunFixture;
 
 const POLICY: &str = "[environments]\ndev = {}\n";
@@ -76,6 +76,12 @@ fn links_in_a_shared_repository_change_no_file() {
     project.audited();
 }
 
+/// Plans with this folder for caches.
+fn plan_with_cache<'w>(repo: &Repo<'w>, cache: &Path) -> Run<'w> {
+    let variable = format!("XDG_CACHE_HOME={}", cache.display());
+    repo.run("env", &[&variable, "git-deploy", "plan", "dev"])
+}
+
 /// The folder of a user's checkouts, logs and temporary files is not that of another user, also if a
 /// link of another user leads to a folder of the user. Its mode is corrected.
 #[test]
@@ -93,11 +99,7 @@ fn folders_of_other_users_are_not_used() {
     std::fs::create_dir(&cache).unwrap();
     std::fs::create_dir(&own).unwrap();
     std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let run = || {
-        let variable = format!("XDG_CACHE_HOME={}", cache.display());
-        ci.repo
-            .run("env", &[&variable, "git-deploy", "plan", "dev"])
-    };
+    let run = || plan_with_cache(&ci.repo, &cache);
     std::fs::create_dir(&folder).unwrap();
     lchown(&folder, Some(OTHER), Some(OTHER)).unwrap();
     let refused = run().fails(3);
@@ -140,11 +142,7 @@ fn what_others_put_into_the_folder_of_a_user_is_not_used() {
     let cache = world.path().join("home/shared-cache");
     let folder = cache.join("git-deploy");
     let elsewhere = world.path().join("home/elsewhere");
-    let variable = format!("XDG_CACHE_HOME={}", cache.display());
-    let run = || {
-        ci.repo
-            .run("env", &[&variable, "git-deploy", "plan", "dev"])
-    };
+    let run = || plan_with_cache(&ci.repo, &cache);
     let words = "belongs to another user";
     for top in [0o700, 0o777] {
         for name in [
@@ -154,8 +152,7 @@ fn what_others_put_into_the_folder_of_a_user_is_not_used() {
             "logs/x",
             "checkouts/x/dev/lock",
         ] {
-            // Nobody can put something into a private folder, but an earlier version may have made it
-            // private later.
+            // Other users cannot write to a private folder, but it may have been public before.
             let is_deep = name.contains('/');
             for (kind, owner, expected) in [
                 ("folder", OTHER, Some(words)),
