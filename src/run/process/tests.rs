@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::*;
 use crate::clock;
@@ -163,6 +164,11 @@ fn requests_to_stop() {
 /// its group writes it.
 #[test]
 fn a_cancelled_command_finishes_its_work() {
+    // As in a run. Otherwise commands ignore SIGINT, too, if it was ignored when the tests began, as in
+    // a job in the background of a shell.
+    Arc::new(Cancellation::default())
+        .listen_for_signals(|_| ())
+        .unwrap();
     // The worker ignores SIGINT and dies of SIGTERM, as Terraform's providers do.
     let worker = "worker() { trap '' INT; touch begun; until test -e asked; do sleep 0.05; done; sleep 0.3; echo complete > state; }; touch lock; ";
     for script in [

@@ -302,7 +302,11 @@ fn malformed_ancestors_hide_nobody() {
     carol.deploy(&["approve", "qa"]).ok();
     ci.deploy(&["record", "qa"]).ok();
     let main = server.rev("refs/heads/main");
-    let tree = carol.repo.rev("HEAD^{tree}");
+    let changed = carol.object("blob", b"y");
+    let tree = carol.object(
+        "tree",
+        &[b"100644 x\0", &crate::harness::forgery::hex(&changed)[..]].concat(),
+    );
     let now = world.now().as_seconds();
     let commit = |author: &str, committer: &str, more: &str| {
         format!("tree {tree}\nparent {main}\n{author}\n{committer}\n{more}\nm\n").into_bytes()
